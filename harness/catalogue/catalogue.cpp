@@ -1,0 +1,90 @@
+#include "harness/catalogue/catalogue.hpp"
+
+#include "harness/catalogue/yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace harness {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The YAML files of a folder, by name; the folder must be there and hold some.
+std::vector<fs::path> yaml_files(const fs::path& folder) {
+    std::error_code error;
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+        if (entry.path().extension() == ".yaml") {
+            files.push_back(entry.path());
+        }
+    }
+    if (error) {
+        throw CatalogueError({folder, 0, 0}, fmt::format("the folder cannot be read: {}", error.message()));
+    }
+    if (files.empty()) {
+        throw CatalogueError({folder, 0, 0}, "no .yaml file is in this folder");
+    }
+    std::ranges::sort(files);
+    return files;
+}
+
+} // namespace
+
+const Peer* Catalogue::peer(const std::string& name, const std::string& role) const {
+    const auto found =
+        std::ranges::find_if(peers, [&](const Peer& peer) { return peer.name == name && peer.role == role; });
+    return found == peers.end() ? nullptr : &*found;
+}
+
+Catalogue load_catalogue(const fs::path& directory) {
+    if (!fs::is_directory(directory)) {
+        throw CatalogueError({directory, 0, 0}, "there is no such folder; --scenarios names a catalogue");
+    }
+    Catalogue catalogue;
+    catalogue.directory = directory;
+
+    YamlMap facts = YamlNode::load(directory / "facts.yaml").map();
+    const YamlNode probe = facts.required("probe");
+    catalogue.probe = probe.text();
+    catalogue.facts = FactVocabulary::load(facts.required("facts"));
+    facts.finish();
+
+    for (const fs::path& file : yaml_files(directory / "requirements")) {
+        load_requirements(YamlNode::load(file), catalogue.requirements);
+    }
+    for (const fs::path& file : yaml_files(directory / "peers")) {
+        const YamlNode document = YamlNode::load(file);
+        Peer peer = load_peer(document, catalogue.facts);
+        if (catalogue.peer(peer.name, peer.role) != nullptr) {
+            document.fail(fmt::format("the {} '{}' is defined a second time", peer.role, peer.name));
+        }
+        catalogue.peers.push_back(std::move(peer));
+    }
+    const Peer* probing = catalogue.peer(catalogue.probe, "client");
+    if (probing == nullptr || probing->kind != ClientKind::driver) {
+        probe.fail(fmt::format("the probe '{}' is not the name of a client with a driver", catalogue.probe));
+    }
+
+    std::map<std::string, Position> seen;
+    for (const fs::path& file : yaml_files(directory / "interop")) {
+        for (Scenario& scenario : load_scenarios(YamlNode::load(file), catalogue.facts, catalogue.requirements)) {
+            const auto [first, fresh] = seen.emplace(scenario.name, scenario.position);
+            if (!fresh) {
+                throw CatalogueError(scenario.position, fmt::format("the scenario '{}' is already defined at {}",
+                                                                    scenario.name, first->second.describe()));
+            }
+            catalogue.scenarios.push_back(std::move(scenario));
+        }
+    }
+
+    if (fs::exists(directory / "deviations.yaml")) {
+        catalogue.deviations =
+            load_deviations(YamlNode::load(directory / "deviations.yaml"), catalogue.requirements);
+    }
+    return catalogue;
+}
+
+} // namespace harness

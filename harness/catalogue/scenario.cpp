@@ -1,0 +1,451 @@
+#include "harness/catalogue/scenario.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+namespace harness {
+namespace {
+
+struct KindName {
+    StepKind kind;
+    const char* name;
+};
+
+constexpr std::array kind_names{
+    KindName{StepKind::connect, "connect"},
+    KindName{StepKind::info, "info"},
+    KindName{StepKind::list, "list"},
+    KindName{StepKind::read, "read"},
+    KindName{StepKind::write, "write"},
+    KindName{StepKind::zero, "zero"},
+    KindName{StepKind::trim, "trim"},
+    KindName{StepKind::cache, "cache"},
+    KindName{StepKind::flush, "flush"},
+    KindName{StepKind::map, "map"},
+    KindName{StepKind::disconnect, "disconnect"},
+    KindName{StepKind::finish, "finish"},
+    KindName{StepKind::truncate_image, "truncate-image"},
+    KindName{StepKind::kill_server, "kill-server"},
+    KindName{StepKind::restart_server, "restart-server"},
+    KindName{StepKind::check_image, "check-image"},
+};
+
+} // namespace
+
+const char* name(StepKind kind) { return std::ranges::find(kind_names, kind, &KindName::kind)->name; }
+
+bool is_client_operation(StepKind kind) { return kind <= StepKind::finish; }
+
+std::string Expectation::describe() const {
+    std::vector<std::string> parts;
+    if (ok) {
+        parts.emplace_back("success");
+    }
+    if (any_error) {
+        parts.emplace_back("any error");
+    }
+    parts.insert(parts.end(), errors.begin(), errors.end());
+    return fmt::format("{}", fmt::join(parts, " or "));
+}
+
+std::string Step::describe(std::uint64_t size) const {
+    std::string result = name(kind);
+    const auto evaluate = [size](const SizeExpression& expression) { return expression.evaluate(size); };
+    switch (kind) {
+    case StepKind::read:
+    case StepKind::write:
+    case StepKind::zero:
+    case StepKind::trim:
+    case StepKind::cache:
+    case StepKind::map:
+        result += fmt::format(" {}+{}", evaluate(offset), evaluate(length));
+        if (count > 1) {
+            result += fmt::format(" x{}", count);
+        }
+        break;
+    case StepKind::truncate_image:
+        result += fmt::format(" to {}", evaluate(length));
+        break;
+    default:
+        break;
+    }
+    if (!flags.empty()) {
+        result += fmt::format(" {}", fmt::join(flags, " "));
+    }
+    if (connection != "a") {
+        result += fmt::format(" on {}", connection);
+    }
+    if (export_name) {
+        result += fmt::format(" export '{}'", *export_name);
+    }
+    return result;
+}
+
+std::set<std::string> Scenario::operations() const {
+    std::set<std::string> result;
+    for (const Step& step : steps) {
+        if (is_client_operation(step.kind)) {
+            result.insert(harness::name(step.kind));
+        }
+    }
+    return result;
+}
+
+namespace {
+
+SizeExpression read_size(const YamlNode& node) {
+    try {
+        return SizeExpression::parse(node.text());
+    } catch (const std::invalid_argument& error) {
+        node.fail(error.what());
+    }
+}
+
+/// The errors that an expectation can name: those of the protocol, or any.
+const std::vector<std::string>& error_names() {
+    static const std::vector<std::string> names{"any",    "EPERM",     "EIO",     "ENOMEM",   "EINVAL",
+                                                "ENOSPC", "EOVERFLOW", "ENOTSUP", "ESHUTDOWN"};
+    return names;
+}
+
+const std::vector<std::string>& flag_words() {
+    static const std::vector<std::string> words{"fua", "df", "no-hole", "fast", "req-one"};
+    return words;
+}
+
+const std::vector<std::string>& transmission_flag_words() {
+    static const std::vector<std::string> words{"read-only", "flush",      "fua",   "rotational", "trim",  "write-zeroes",
+                                                "df",        "multi-conn", "cache", "fast-zero",  "resize"};
+    return words;
+}
+
+std::vector<std::string> read_words(const YamlNode& node, const std::vector<std::string>& allowed) {
+    std::vector<std::string> result = node.texts();
+    for (const std::string& word : result) {
+        if (std::ranges::find(allowed, word) == allowed.end()) {
+            node.fail(fmt::format("'{}' is not one of {}{}", word, fmt::join(allowed, ", "),
+                                  did_you_mean(word, allowed)));
+        }
+    }
+    return result;
+}
+
+void add_outcome(const YamlNode& node, Expectation& into);
+
+void read_outcome_map(const YamlNode& node, Expectation& into) {
+    YamlMap map = node.map();
+    if (const auto error = map.optional("error")) {
+        for (const std::string& name : read_words(*error, error_names())) {
+            if (name == "any") {
+                into.any_error = true;
+            } else {
+                into.errors.insert(name);
+            }
+        }
+        map.finish();
+        return;
+    }
+    into.ok = true;
+    map.optional("data", [&](const YamlNode& value) {
+        const std::string word = read_words(value, {"model", "zeroes", "any"}).front();
+        into.data = word == "model" ? DataRule::model : word == "zeroes" ? DataRule::zeroes : DataRule::any;
+    });
+    map.optional("size", [&](const YamlNode& value) { into.size = read_size(value); });
+    map.optional("flags-set",
+                 [&](const YamlNode& value) { into.flags_set = read_words(value, transmission_flag_words()); });
+    map.optional("flags-clear",
+                 [&](const YamlNode& value) { into.flags_clear = read_words(value, transmission_flag_words()); });
+    map.optional("block-sizes", [&](const YamlNode& value) {
+        read_words(value, {"valid"});
+        into.block_sizes_valid = true;
+    });
+    map.optional("lists", [&](const YamlNode& value) {
+        read_words(value, {"export"});
+        into.lists_export = true;
+    });
+    map.optional("extents", [&](const YamlNode& value) {
+        into.one_extent = read_words(value, {"truthful", "one"}).front() == "one";
+        into.extents_truthful = true;
+    });
+    map.finish();
+}
+
+void add_outcome(const YamlNode& node, Expectation& into) {
+    if (node.is_map()) {
+        read_outcome_map(node, into);
+    } else if (node.is_list()) {
+        for (const YamlNode& item : node.list()) {
+            add_outcome(item, into);
+        }
+    } else if (node.text() == "ok") {
+        into.ok = true;
+    } else {
+        node.fail(fmt::format("'{}' is no outcome; it is ok, a map such as {{ error: EINVAL }}, or a list of them",
+                              node.text()));
+    }
+}
+
+Expectation read_expectation(const YamlNode& node) {
+    Expectation result;
+    add_outcome(node, result);
+    return result;
+}
+
+std::vector<ExpectationRow> read_rows(YamlMap& map, const FactVocabulary& facts) {
+    std::vector<ExpectationRow> rows;
+    const auto plain = map.optional("expect");
+    const auto table = map.optional("expect-when");
+    if (plain && table) {
+        table->fail("a step has either 'expect' or 'expect-when'");
+    }
+    if (table) {
+        for (const YamlNode& item : table->list()) {
+            YamlMap row = item.map();
+            rows.push_back({facts.conditions(row.required("when"), ""), read_expectation(row.required("then")),
+                            item.position()});
+            row.finish();
+        }
+        check_table(rows, facts, *table);
+        return rows;
+    }
+    ExpectationRow row;
+    if (plain) {
+        row.then = read_expectation(*plain);
+        row.position = plain->position();
+    } else {
+        row.then.ok = true;
+        row.position = map.node().position();
+    }
+    rows.push_back(std::move(row));
+    return rows;
+}
+
+void read_range(YamlMap& arguments, Step& step, bool repeats) {
+    step.offset = read_size(arguments.required("offset"));
+    step.length = read_size(arguments.required("length"));
+    if (!repeats) {
+        return;
+    }
+    arguments.optional("count", [&](const YamlNode& value) {
+        step.count = value.number();
+        if (step.count == 0 || step.count > 65536) {
+            value.fail("a count is 1 to 65536");
+        }
+    });
+    arguments.optional("stride", [&](const YamlNode& value) { step.stride = read_size(value); });
+    arguments.optional("background", [&](const YamlNode& value) { step.background = value.text(); });
+}
+
+void read_arguments(const YamlNode& node, Step& step) {
+    YamlMap arguments = node.map();
+    switch (step.kind) {
+    case StepKind::read:
+    case StepKind::write:
+    case StepKind::zero:
+    case StepKind::trim:
+    case StepKind::cache:
+        read_range(arguments, step, true);
+        break;
+    case StepKind::map:
+        read_range(arguments, step, false);
+        break;
+    case StepKind::truncate_image:
+        step.length = read_size(arguments.required("to"));
+        break;
+    case StepKind::finish:
+        step.of = arguments.required("of").text();
+        break;
+    case StepKind::disconnect:
+        arguments.optional("abrupt", [&](const YamlNode& value) { step.abrupt = value.boolean(); });
+        break;
+    case StepKind::connect:
+    case StepKind::info:
+        arguments.optional("export", [&](const YamlNode& value) { step.export_name = value.text(); });
+        break;
+    default:
+        break;
+    }
+    if (is_client_operation(step.kind)) {
+        arguments.optional("connection", [&](const YamlNode& value) { step.connection = value.text(); });
+        arguments.optional("flags", [&](const YamlNode& value) {
+            const auto words = read_words(value, flag_words());
+            step.flags.insert(words.begin(), words.end());
+        });
+    }
+    arguments.finish();
+}
+
+/// The identifier of a requirement that the catalogue has.
+std::string read_rule(const YamlNode& node, const Requirements& requirements) {
+    if (!requirements.contains(node.text())) {
+        std::vector<std::string> ids;
+        for (const auto& [id, requirement] : requirements) {
+            ids.push_back(id);
+        }
+        node.fail(fmt::format("the requirement '{}' is not in the catalogue{}", node.text(),
+                              did_you_mean(node.text(), ids)));
+    }
+    return node.text();
+}
+
+Step read_step(const YamlNode& node, const std::string& default_rule, const FactVocabulary& facts,
+               const Requirements& requirements) {
+    Step step;
+    step.position = node.position();
+    step.rule = default_rule;
+    YamlMap map = node.map();
+    std::vector<std::string> known;
+    bool found = false;
+    for (const KindName& kind : kind_names) {
+        known.emplace_back(kind.name);
+        if (const auto arguments = map.optional(kind.name)) {
+            if (found) {
+                arguments->fail(fmt::format("a step does one thing; this one already has '{}'", name(step.kind)));
+            }
+            found = true;
+            step.kind = kind.kind;
+            read_arguments(*arguments, step);
+        }
+    }
+    step.rows = read_rows(map, facts);
+    map.optional("rule", [&](const YamlNode& value) { step.rule = read_rule(value, requirements); });
+    map.optional("rule-on-success",
+                 [&](const YamlNode& value) { step.rule_on_success = read_rule(value, requirements); });
+    map.optional("record", [&](const YamlNode& value) { step.record = value.text(); });
+    map.finish();
+    if (!found) {
+        node.fail(fmt::format("a step needs one of {}", fmt::join(known, ", ")));
+    }
+    for (const ExpectationRow& row : step.rows) {
+        if (row.then.data == DataRule::any && step.record.empty()) {
+            throw CatalogueError(row.position, "'data: any' is only for a step that records what comes");
+        }
+    }
+    return step;
+}
+
+ExportSetup read_setup(const YamlNode& node) {
+    ExportSetup setup;
+    YamlMap map = node.map();
+    map.optional("size", [&](const YamlNode& value) { setup.size = read_size(value).evaluate(0); });
+    map.optional("read-only", [&](const YamlNode& value) { setup.read_only = value.boolean(); });
+    map.optional("content", [&](const YamlNode& value) {
+        const std::string word = read_words(value, {"zeroes", "pattern", "sparse"}).front();
+        setup.filled = word != "zeroes";
+        setup.sparse = word == "sparse";
+    });
+    map.finish();
+    return setup;
+}
+
+/// Background jobs begin before they are finished, and are finished once.
+void check_jobs(const Scenario& scenario) {
+    std::set<std::string> open;
+    for (const Step& step : scenario.steps) {
+        if (!step.background.empty() && !open.insert(step.background).second) {
+            throw CatalogueError(step.position, fmt::format("the job '{}' is already under way", step.background));
+        }
+        if (step.kind == StepKind::finish && open.erase(step.of) == 0) {
+            throw CatalogueError(step.position, fmt::format("no job '{}' is under way here", step.of));
+        }
+    }
+    if (!open.empty()) {
+        throw CatalogueError(scenario.position, fmt::format("the job '{}' is never finished", *open.begin()));
+    }
+}
+
+Scenario read_scenario(const YamlNode& node, const FactVocabulary& facts, const Requirements& requirements) {
+    Scenario scenario;
+    scenario.position = node.position();
+    YamlMap map = node.map();
+    scenario.name = map.required("scenario").text();
+    scenario.title = map.required("title").text();
+    scenario.group = map.required("group").text();
+    map.optional("why", [&](const YamlNode& value) { scenario.why = value.text(); });
+    map.optional("export", [&](const YamlNode& value) { scenario.setup = read_setup(value); });
+    map.optional("timeout", [&](const YamlNode& value) {
+        scenario.timeout = value.real();
+        if (scenario.timeout <= 0 || scenario.timeout > 600) {
+            value.fail("a timeout is more than 0 and at most 600 seconds");
+        }
+    });
+    map.optional("needs", [&](const YamlNode& value) {
+        YamlMap needs = value.map();
+        needs.optional("server", [&](const YamlNode& side) { scenario.server_needs = facts.conditions(side, "server"); });
+        needs.optional("client", [&](const YamlNode& side) { scenario.client_needs = facts.conditions(side, "client"); });
+        needs.finish();
+    });
+    const std::string rule = read_rule(map.required("rule"), requirements);
+    for (const YamlNode& step : map.required("steps").list()) {
+        scenario.steps.push_back(read_step(step, rule, facts, requirements));
+    }
+    map.finish();
+    if (scenario.steps.empty()) {
+        node.fail("a scenario needs at least one step");
+    }
+    check_jobs(scenario);
+    return scenario;
+}
+
+/// Goes through all combinations of values of the facts named in a table.
+template <class Use>
+void for_each_combination(const std::vector<const Fact*>& facts, std::size_t at, Facts& values, const Use& use) {
+    if (at == facts.size()) {
+        use(values);
+        return;
+    }
+    for (const std::string& value : facts[at]->values) {
+        values[facts[at]->name] = value;
+        for_each_combination(facts, at + 1, values, use);
+    }
+}
+
+std::string describe(const Facts& values) {
+    std::vector<std::string> parts;
+    for (const auto& [name, value] : values) {
+        parts.push_back(fmt::format("{}={}", name, value));
+    }
+    return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+} // namespace
+
+void check_table(const std::vector<ExpectationRow>& rows, const FactVocabulary& facts, const YamlNode& where) {
+    std::set<std::string> names;
+    for (const ExpectationRow& row : rows) {
+        for (const auto& [name, wanted] : row.when) {
+            names.insert(name);
+        }
+    }
+    std::vector<const Fact*> involved;
+    for (const std::string& name : names) {
+        involved.push_back(facts.find(name));
+    }
+    Facts values;
+    for_each_combination(involved, 0, values, [&](const Facts& combination) {
+        const auto meets = std::ranges::count_if(
+            rows, [&](const ExpectationRow& row) { return satisfied(row.when, combination); });
+        if (meets == 0) {
+            where.fail(fmt::format("the table is not total: no row is for {}", describe(combination)));
+        }
+        if (meets > 1) {
+            where.fail(fmt::format("the table is ambiguous: {} rows are for {}", meets, describe(combination)));
+        }
+    });
+}
+
+std::vector<Scenario> load_scenarios(const YamlNode& document, const FactVocabulary& facts,
+                                     const Requirements& requirements) {
+    std::vector<Scenario> result;
+    YamlMap map = document.map();
+    for (const YamlNode& node : map.required("scenarios").list()) {
+        result.push_back(read_scenario(node, facts, requirements));
+    }
+    map.finish();
+    return result;
+}
+
+} // namespace harness

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "harness/run/selection.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace harness {
+
+/// What the subcommands share.
+struct CommonOptions {
+    std::filesystem::path scenarios; ///< the catalogue
+    std::filesystem::path programs;  ///< where nbd-interop itself is: the project's other programs are beside it
+};
+
+/// `nbd-interop run`.
+struct RunOptions {
+    Selection selection;
+    std::vector<std::string> required; ///< peers that must be installed
+    unsigned jobs = 0;                 ///< 0: chosen by the number of processors
+    std::filesystem::path out;
+    bool quiet = false;
+    bool deviations_as_skipped = false;
+};
+
+/// Runs cases and writes the reports. The exit code (exit_code.hpp).
+int run_command(const CommonOptions& common, const RunOptions& options);
+
+/// `nbd-interop list peers|scenarios|cases`.
+int list_command(const CommonOptions& common, const std::string& what, const Selection& selection);
+
+/// `nbd-interop report`: makes the reports from results files, several shards of a run included.
+struct ReportOptions {
+    std::vector<std::filesystem::path> results;
+    std::filesystem::path out;
+    bool deviations_as_skipped = false;
+};
+int report_command(const ReportOptions& options);
+
+} // namespace harness

@@ -1,0 +1,144 @@
+// nbd-interop: runs released NBD servers against released NBD clients and says what came of it.
+
+#include "harness/catalogue/yaml.hpp"
+#include "harness/cli/commands.hpp"
+#include "harness/cli/exit_code.hpp"
+#include "harness/process/errors.hpp"
+#include "harness/process/interrupt.hpp"
+#include "reports/results_json.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace harness;
+
+constexpr const char* footer = R"(Exit codes:
+  0    everything is as expected: every case passed, is unsupported, or is a listed deviation
+  1    an unlisted fail, warn, timeout, crash or error, or a listed deviation that no longer happens
+  2    wrong arguments, a mistake in the catalogue, or a selection that matches nothing
+  3    no case was executed, or a peer that --require names is not installed
+  130  interrupted
+
+Examples:
+  nbd-interop run                                        the default matrix, reports in reports/out
+  nbd-interop run --server 'nbdkit*' --client libnbd     only these two, all their variants
+  nbd-interop run --scenario 'read-*' --require qemu-nbd
+  nbd-interop list cases --server nbd-server
+  nbd-interop report shard-*/results.json --out merged)";
+
+/// The folder of this program.
+fs::path program_folder() { return fs::read_symlink("/proc/self/exe").parent_path(); }
+
+/// The catalogue that comes with the project: beside the build directory, or where the sources were.
+fs::path default_catalogue(const fs::path& programs) {
+    const fs::path beside = programs.parent_path().parent_path() / "scenarios";
+    return fs::is_directory(beside) ? beside : fs::path(NBD_SCENARIO_DIR);
+}
+
+void add_selection(CLI::App& command, Selection& selection, std::string& pairs) {
+    command.add_option("--server", selection.servers,
+                       "Servers, with * and ?: 'nbdkit' takes all its variants, 'nbdkit+no-sr' one of them, "
+                       "'nbdkit+default' only the plain one. May be repeated.")
+        ->type_name("GLOB");
+    command.add_option("--client", selection.clients, "Clients, likewise")->type_name("GLOB");
+    command.add_option("--scenario", selection.scenarios, "Scenarios")->type_name("GLOB");
+    command
+        .add_option("--pairs", pairs,
+                    "Who meets whom. star: each variant of a server meets the plain clients, and the other way round; "
+                    "all: everybody meets everybody. Default: star, but all where both --server and --client are given")
+        ->check(CLI::IsMember({"star", "all"}));
+}
+
+/// `all` where the user named both sides, else `star`, unless told.
+void settle_pairs(Selection& selection, const std::string& pairs) {
+    const bool both = !selection.servers.empty() && !selection.clients.empty();
+    selection.pairs = pairs == "all" || (pairs.empty() && both) ? Pairs::all : Pairs::star;
+}
+
+int run(int argc, char** argv) {
+    CommonOptions common;
+    common.programs = program_folder();
+    common.scenarios = default_catalogue(common.programs);
+
+    CLI::App app{"nbd-interop - interoperability of NBD servers and clients"};
+    app.footer(footer);
+    app.set_version_flag("--version", std::string("nbd-interop ") + NBD_INTEROP_VERSION);
+    app.require_subcommand(1);
+    app.add_option("--scenarios", common.scenarios, "The catalogue: a folder laid out like scenarios/")
+        ->type_name("DIR");
+    app.fallthrough();
+
+    std::string pairs;
+    RunOptions run_options;
+    run_options.out = "reports/out";
+    CLI::App* run_app = app.add_subcommand("run", "Run cases and write reports");
+    add_selection(*run_app, run_options.selection, pairs);
+    run_app->add_option("--jobs,-j", run_options.jobs, "Cases at a time; default twice the number of processors")
+        ->check(CLI::Range(1U, 256U));
+    run_app->add_option("--out", run_options.out, "Where the reports and the cases' logs go; default reports/out")
+        ->type_name("DIR");
+    run_app->add_option("--require", run_options.required, "A peer that must be installed. May be repeated.")
+        ->type_name("PEER");
+    run_app->add_flag("--quiet,-q", run_options.quiet, "No progress bar");
+    run_app->add_flag("--deviations-as-skipped", run_options.deviations_as_skipped,
+                      "In the JUnit file, listed deviations are skipped cases rather than failures");
+
+    std::string what;
+    Selection listed;
+    CLI::App* list_app = app.add_subcommand("list", "Show what there is");
+    list_app->add_option("what", what, "peers, scenarios or cases")
+        ->required()
+        ->check(CLI::IsMember({"peers", "scenarios", "cases"}));
+    add_selection(*list_app, listed, pairs);
+
+    ReportOptions report_options;
+    report_options.out = "reports/out";
+    CLI::App* report_app = app.add_subcommand("report", "Make the reports again from results.json files, merging them");
+    report_app->add_option("results", report_options.results, "results.json of one run, or of all its shards")
+        ->required()
+        ->type_name("FILE");
+    report_app->add_option("--out", report_options.out, "Where the reports go; default reports/out")->type_name("DIR");
+    report_app->add_flag("--deviations-as-skipped", report_options.deviations_as_skipped,
+                         "In the JUnit file, listed deviations are skipped cases rather than failures");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? exit_ok : exit_usage;
+    }
+    if (run_app->parsed()) {
+        settle_pairs(run_options.selection, pairs);
+        return run_command(common, run_options);
+    }
+    if (list_app->parsed()) {
+        settle_pairs(listed, pairs);
+        return list_command(common, what, listed);
+    }
+    return report_command(report_options);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const harness::Interrupted&) {
+        fmt::print(stderr, "nbd-interop: interrupted; processes and temporary files are gone, no report was written\n");
+        return exit_interrupted;
+    } catch (const CatalogueError& error) {
+        fmt::print(stderr, "nbd-interop: {}\n", error.what());
+        return exit_usage;
+    } catch (const SelectionError& error) {
+        fmt::print(stderr, "nbd-interop: {}\n", error.what());
+        return exit_usage;
+    } catch (const reports::ResultsError& error) {
+        fmt::print(stderr, "nbd-interop: {}\n", error.what());
+        return exit_usage;
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "nbd-interop: {}\n", error.what());
+        return exit_red;
+    }
+}

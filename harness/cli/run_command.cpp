@@ -1,0 +1,155 @@
+#include "harness/catalogue/catalogue.hpp"
+#include "harness/cli/commands.hpp"
+#include "harness/cli/exit_code.hpp"
+#include "harness/cli/progress.hpp"
+#include "harness/peers/detect.hpp"
+#include "harness/peers/server_pool.hpp"
+#include "harness/process/errors.hpp"
+#include "harness/process/interrupt.hpp"
+#include "harness/process/janitor.hpp"
+#include "harness/process/workspace.hpp"
+#include "harness/run/deviations.hpp"
+#include "harness/run/scheduler.hpp"
+#include "reports/files.hpp"
+#include "reports/summary.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+namespace harness {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Which distribution this is, as its own file says.
+std::string distribution() {
+    std::ifstream file("/etc/os-release");
+    constexpr std::string_view key = "PRETTY_NAME=";
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with(key)) {
+            std::string value = line.substr(key.size());
+            std::erase(value, '"');
+            return value;
+        }
+    }
+    return "unknown";
+}
+
+std::map<std::string, std::string> host_facts() {
+    std::map<std::string, std::string> facts;
+    facts["nbd-interop"] = NBD_INTEROP_VERSION;
+    facts["distribution"] = distribution();
+    utsname name{};
+    if (uname(&name) == 0) {
+        facts["kernel"] = fmt::format("{} {}", name.sysname, name.release);
+        facts["machine"] = name.machine;
+    }
+    return facts;
+}
+
+/// The peers of the catalogue with the versions found here.
+std::vector<reports::PeerInfo> find_peers(const Catalogue& catalogue, const fs::path& programs, Versions& versions) {
+    std::vector<reports::PeerInfo> infos;
+    for (const Peer& peer : catalogue.peers) {
+        const Detected detected = detect(peer, programs);
+        if (detected.version) {
+            versions[{peer.role, peer.name}] = *detected.version;
+        }
+        infos.push_back({peer.name, peer.role, peer.title, detected.version, peer.variant_names()});
+    }
+    return infos;
+}
+
+/// Refuses the run if a peer that the user insists on is not here.
+bool all_required_are_here(const Catalogue& catalogue, const RunOptions& options, const Versions& versions) {
+    bool all = true;
+    for (const std::string& name : options.required) {
+        bool known = false;
+        bool here = false;
+        std::vector<std::string> names;
+        for (const Peer& peer : catalogue.peers) {
+            names.push_back(peer.name);
+            known = known || peer.name == name;
+            here = here || (peer.name == name && versions.contains({peer.role, peer.name}));
+        }
+        if (!known) {
+            throw SelectionError(fmt::format("--require {}: no peer has that name{}", name, did_you_mean(name, names)));
+        }
+        if (!here) {
+            fmt::print(stderr, "nbd-interop: the peer '{}' is required, but it is not installed\n", name);
+            all = false;
+        }
+    }
+    return all;
+}
+
+bool installed(const Case& item, const Versions& versions) {
+    return versions.contains({"server", item.server_peer->name}) && versions.contains({"client", item.client_peer->name});
+}
+
+unsigned default_jobs() {
+    // A case mostly waits for two processes to talk, so more of them than processors are worth while.
+    return 2 * std::max(1U, std::thread::hardware_concurrency());
+}
+
+} // namespace
+
+int run_command(const CommonOptions& common, const RunOptions& options) {
+    // The janitor has to come before any thread.
+    Janitor janitor = Janitor::start();
+    interrupt::install();
+    const Catalogue catalogue = load_catalogue(common.scenarios);
+    std::vector<Case> cases = make_cases(catalogue, options.selection);
+
+    reports::RunResult run;
+    const auto begin = std::chrono::system_clock::now();
+    const auto begin_steady = std::chrono::steady_clock::now();
+    run.suite = "interop";
+    run.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(begin)));
+    run.properties = host_facts();
+    Versions versions;
+    run.peers = find_peers(catalogue, common.programs, versions);
+    if (!all_required_are_here(catalogue, options, versions)) {
+        return exit_nothing;
+    }
+    std::erase_if(cases, [&](const Case& item) { return !installed(item, versions); });
+
+    fs::create_directories(options.out);
+    const fs::path out = fs::absolute(options.out);
+    fs::remove_all(out / "cases");
+    fs::remove_all(out / "probes");
+    {
+        Workspace workspace;
+        ServerPool pool(workspace, common.programs);
+        const RunPlace place{&catalogue, &versions, common.programs, &workspace, &pool, out};
+        Progress progress(cases.size(), options.quiet);
+        run.cases = run_cases(cases, place, options.jobs == 0 ? default_jobs() : options.jobs,
+                              [&](std::size_t done, const reports::CaseResult& result) { progress.advance(done, result); });
+    }
+    mark_deviations(catalogue.deviations, versions, run.cases);
+    const bool whole = options.selection.servers.empty() && options.selection.clients.empty() &&
+                       options.selection.scenarios.empty();
+    if (whole) {
+        run.stale = stale_deviations(catalogue.deviations, versions, run.cases);
+    }
+    run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_steady).count();
+
+    const reports::JunitOptions junit{options.deviations_as_skipped};
+    reports::write_reports(out, run, junit);
+    fmt::print("{}", reports::summary(run, {20, isatty(STDOUT_FILENO) == 1}));
+    if (const Janitor::Leftovers left = janitor.finish(); !left.none()) {
+        fmt::print(stderr, "nbd-interop: {} processes and {} folders had to be cleaned up at the end{}\n", left.processes,
+                   left.directories, left.clean ? "" : "; some are still there");
+    }
+    return exit_code(run);
+}
+
+} // namespace harness

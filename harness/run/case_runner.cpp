@@ -1,0 +1,432 @@
+#include "harness/run/case_runner.hpp"
+
+#include "harness/peers/pattern.hpp"
+#include "harness/peers/server_instance.hpp"
+#include "harness/peers/server_pool.hpp"
+#include "harness/process/errors.hpp"
+#include "harness/process/workspace.hpp"
+#include "harness/run/disk_model.hpp"
+#include "harness/run/fact_book.hpp"
+#include "harness/run/judge.hpp"
+#include "harness/run/make_client.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+
+namespace harness {
+namespace {
+
+namespace fs = std::filesystem;
+using reports::Finding;
+using reports::Party;
+using reports::Verdict;
+
+/// How long a server and a client may take to start, each.
+constexpr std::chrono::seconds start_patience{10};
+/// How long a client may take to end once it was told to.
+constexpr std::chrono::seconds finish_patience{5};
+
+Deadline in(std::chrono::duration<double> time) {
+    return std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(time);
+}
+
+/// The case cannot be carried out with these peers; what() says why.
+class Unsupported : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+/// The rest of the steps makes no sense; the findings say why.
+struct Abandoned {};
+
+/// One case under way.
+class CaseRun {
+  public:
+    CaseRun(const Case& item, const RunPlace& place, const Facts& facts, fs::path logs, fs::path scratch,
+            reports::CaseResult& result)
+      : item_(item)
+      , place_(place)
+      , facts_(facts)
+      , logs_(std::move(logs))
+      , scratch_(std::move(scratch))
+      , result_(result)
+      , disk_(item.scenario->setup)
+      , server_holder_(place.pool->take(*item.server_peer, *item.server, item.scenario->setup.read_only))
+      , server_(*server_holder_) {}
+
+    void run() {
+        server_.prepare(item_.scenario->setup);
+        try {
+            start_server();
+            guarded("the client's start", [&] {
+                client_ = make_client(*item_.client_peer, *item_.client, place_, logs_, server_.uri(),
+                                      item_.scenario->setup.read_only, in(start_patience));
+            });
+            std::uint64_t number = 0;
+            for (const Step& step : item_.scenario->steps) {
+                current_ = fmt::format("{}: {}", ++number, step.describe(size()));
+                perform(step, number);
+            }
+            current_ = "end";
+            guarded("the client's end", [&] { client_->finish(in(finish_patience)); });
+        } catch (const Abandoned&) {
+            // Whatever led here is among the findings.
+        }
+        client_.reset();
+        end_server();
+        place_.pool->give_back(std::move(server_holder_), *item_.server, healthy_);
+    }
+
+  private:
+    [[nodiscard]] std::uint64_t size() const { return item_.scenario->setup.size; }
+
+    void find(Finding finding) {
+        finding.step = current_;
+        result_.findings.push_back(std::move(finding));
+    }
+
+    [[noreturn]] void abandon(Verdict verdict, Party party, const std::string& message) {
+        find({verdict, party, "", "", message, ""});
+        throw Abandoned{};
+    }
+
+    void start_server() {
+        current_ = "server start";
+        try {
+            if (!server_.running()) {
+                server_.start(logs_, in(start_patience));
+            }
+        } catch (const ServerFailed& failure) {
+            abandon(failure.how() == ServerFailed::How::hangs ? Verdict::timeout : Verdict::crash, Party::server,
+                    failure.what());
+        } catch (const LaunchError& error) {
+            abandon(Verdict::error, Party::none, error.what());
+        }
+    }
+
+    /// Does something with the client; turns what can go wrong into findings.
+    template <class Action>
+    void guarded(const std::string& what, const Action& action) {
+        try {
+            action();
+        } catch (const TimedOut& error) {
+            check_server();
+            abandon(Verdict::timeout, Party::undecided,
+                    fmt::format("{} did not end in time, the server still runs: {}", what, error.what()));
+        } catch (const ClientDied& death) {
+            check_server();
+            abandon(death.crashed() ? Verdict::crash : Verdict::fail, Party::client, death.what());
+        } catch (const LaunchError& error) {
+            abandon(Verdict::error, Party::none, error.what());
+        } catch (const OutputOverflow& error) {
+            abandon(Verdict::fail, Party::client, error.what());
+        }
+    }
+
+    /// A server that ended by itself is the cause of whatever the client complains about.
+    void check_server() {
+        if (expect_server_) {
+            if (const std::optional<Exit> exit = server_.ended()) {
+                const std::string words = server_.last_words();
+                expect_server_ = false;
+                abandon(Verdict::crash, Party::server,
+                        fmt::format("the server {}{}{}", exit->describe(), words.empty() ? "" : ": ", words));
+            }
+        }
+    }
+
+    void end_server() {
+        try {
+            current_ = "end";
+            check_server();
+        } catch (const Abandoned&) {
+            return;
+        }
+        if (item_.server->reuse && server_.running()) {
+            healthy_ = std::ranges::all_of(result_.findings, [](const Finding& finding) {
+                return finding.verdict == Verdict::fail || finding.verdict == Verdict::warn;
+            });
+            return;
+        }
+        const bool was_running = server_.running();
+        const Exit exit = server_.stop();
+        if (was_running && exit.signal != 0 && exit.signal != SIGTERM && exit.signal != SIGKILL) {
+            find({Verdict::crash, Party::server, "", "", fmt::format("the server {} when it was asked to end", exit.describe()),
+                  ""});
+        }
+    }
+
+    void perform(const Step& step, std::uint64_t number) {
+        switch (step.kind) {
+        case StepKind::truncate_image:
+            fs::resize_file(server_.image(), step.length.evaluate(size()));
+            return;
+        case StepKind::kill_server:
+            expect_server_ = false;
+            server_.kill();
+            return;
+        case StepKind::restart_server:
+            server_.stop();
+            start_server();
+            expect_server_ = true;
+            return;
+        case StepKind::check_image:
+            check_image(step);
+            return;
+        default:
+            perform_on_client(step, number);
+        }
+    }
+
+    void check_image(const Step& step) {
+        if (const auto difference = disk_.compare(server_.image(), 0, 0, size())) {
+            find(broken(place_.catalogue->requirements, step.rule, ErrorPlace::unknown,
+                        fmt::format("the image file differs from what was written: {}", *difference)));
+        }
+    }
+
+    [[nodiscard]] const ExpectationRow& row(const Step& step) const {
+        for (const ExpectationRow& row : step.rows) {
+            if (satisfied(row.when, facts_)) {
+                return row;
+            }
+        }
+        throw std::runtime_error(fmt::format("no row of the decision table at {} is for these peers; a fact is missing",
+                                             step.rows.front().position.describe()));
+    }
+
+    ClientStep evaluate(const Step& step, std::uint64_t number) {
+        ClientStep result;
+        result.kind = step.kind;
+        result.id = number;
+        result.connection = step.connection;
+        result.uri = server_.uri(step.export_name);
+        result.export_name = step.export_name.value_or(server_.export_name());
+        result.offset = step.offset.evaluate(size());
+        result.length = step.length.evaluate(size());
+        result.count = step.count;
+        result.stride = step.stride ? step.stride->evaluate(size()) : result.length;
+        result.flags = step.flags;
+        result.background = !step.background.empty();
+        result.abrupt = step.abrupt;
+        result.into = scratch_ / fmt::format("{}.read", number);
+        if (step.kind == StepKind::write) {
+            result.from = write_source(result);
+        }
+        return result;
+    }
+
+    /// The file with the bytes of a write: those of the pattern at the places where they go.
+    [[nodiscard]] fs::path write_source(const ClientStep& step) const {
+        const fs::path file = scratch_ / fmt::format("{}.write", step.id);
+        std::ofstream out(file, std::ios::binary);
+        out.exceptions(std::ios::failbit | std::ios::badbit);
+        std::vector<std::uint8_t> block(step.length);
+        for (std::uint64_t i = 0; i < step.count; ++i) {
+            fill_pattern(block, step.offset + i * step.stride, seed(step));
+            out.write(reinterpret_cast<const char*>(block.data()), static_cast<std::streamsize>(block.size()));
+        }
+        return file;
+    }
+
+    /// Every write step has a pattern of its own.
+    [[nodiscard]] static std::uint64_t seed(const ClientStep& step) { return 1000 + step.id; }
+
+    void perform_on_client(const Step& step, std::uint64_t number) {
+        ClientStep evaluated = evaluate(step, number);
+        const Step* judged = &step;
+        if (step.kind == StepKind::finish) {
+            const auto& job = jobs_.at(step.of);
+            evaluated.of = job.evaluated.id;
+        }
+        ClientOutcome outcome;
+        guarded(name(step.kind), [&] {
+            outcome = client_->perform(evaluated, in(std::chrono::duration<double>(item_.scenario->timeout)));
+        });
+        if (!step.background.empty() && !outcome.error) {
+            jobs_.emplace(step.background, Job{&step, evaluated});
+            return; // judged when it is finished
+        }
+        Step finished;
+        if (step.kind == StepKind::finish) {
+            // The data and the disk are those of the job, what is expected of it stands at the finish.
+            const Job job = jobs_.at(step.of);
+            finished = *job.step;
+            finished.rows = step.rows;
+            finished.rule = step.rule;
+            finished.record = step.record;
+            evaluated = job.evaluated;
+            judged = &finished;
+        }
+        update_disk(evaluated, outcome);
+        const StepJudgement judgement = judge(*judged, evaluated, row(*judged).then, outcome, disk_, size(),
+                                              place_.catalogue->requirements);
+        if (!judgement.unsupported.empty()) {
+            throw Unsupported(judgement.unsupported);
+        }
+        if (!judgement.findings.empty()) {
+            check_server();
+        }
+        for (const Finding& finding : judgement.findings) {
+            find(finding);
+        }
+        if (!judged->record.empty()) {
+            result_.observations.push_back({judged->record, judgement.answer});
+        }
+        fs::remove(evaluated.into);
+        fs::remove(evaluated.from);
+        const bool lost = outcome.error && outcome.error->where == ErrorPlace::connection;
+        if (!judgement.findings.empty() && (lost || step.kind == StepKind::connect)) {
+            throw Abandoned{};
+        }
+    }
+
+    void update_disk(const ClientStep& step, const ClientOutcome& outcome) {
+        for (std::uint64_t i = 0; i < step.count; ++i) {
+            const std::uint64_t offset = step.offset + i * step.stride;
+            const bool inside = offset <= size() && step.length <= size() - offset;
+            if (!inside) {
+                continue;
+            }
+            // A refused request changes nothing; after one with no certain end nobody knows.
+            const bool refused = outcome.error && outcome.error->where != ErrorPlace::connection &&
+                                 outcome.error->name != "EIO" && step.count == 1;
+            if (refused) {
+                continue;
+            }
+            if (step.kind == StepKind::write) {
+                outcome.error ? disk_.forget(offset, step.length) : disk_.write(offset, step.length, seed(step));
+            } else if (step.kind == StepKind::zero) {
+                outcome.error ? disk_.forget(offset, step.length) : disk_.zero(offset, step.length);
+            } else if (step.kind == StepKind::trim) {
+                disk_.forget(offset, step.length);
+            }
+        }
+    }
+
+    struct Job {
+        const Step* step;
+        ClientStep evaluated;
+    };
+
+    const Case& item_;
+    const RunPlace& place_;
+    const Facts& facts_;
+    fs::path logs_;
+    fs::path scratch_;
+    reports::CaseResult& result_;
+    DiskModel disk_;
+    std::unique_ptr<ServerInstance> server_holder_;
+    ServerInstance& server_;
+    bool healthy_ = false;
+    std::unique_ptr<Client> client_;
+    std::map<std::string, Job> jobs_;
+    std::string current_;
+    bool expect_server_ = true;
+};
+
+reports::CaseResult blank(const Case& item) {
+    reports::CaseResult result;
+    result.id = item.id();
+    result.scenario = item.scenario->name;
+    result.title = item.scenario->title;
+    result.group = item.scenario->group;
+    result.server = {item.server_peer->name, item.server->name};
+    result.client = {item.client_peer->name, item.client->name};
+    return result;
+}
+
+/// Variants that the installed version does not have; throws Unsupported.
+void check_version(const std::string& role, const std::string& peer, const std::string& variant,
+                   const VersionRange& range, const Versions& versions) {
+    const std::string& version = versions.at({role, peer});
+    if (!range.contains(version)) {
+        throw Unsupported(fmt::format("{} {} does not have '{}', which is for versions {}", peer, version, variant,
+                                      range.text()));
+    }
+}
+
+/// What the scenario needs of the server, and it lacks; throws Unsupported.
+void check_needs(const Case& item, const FactBook::Entry& entry) {
+    const std::string why = unmet(item.scenario->server_needs, entry.facts);
+    if (!why.empty()) {
+        throw Unsupported(fmt::format("{}: {}", item.server_peer->name, why));
+    }
+    const bool needs_image = item.scenario->setup.filled ||
+                             std::ranges::any_of(item.scenario->steps, [](const Step& step) {
+                                 return step.kind == StepKind::restart_server;
+                             });
+    if (needs_image && item.server->image == Image::none) {
+        throw Unsupported(fmt::format("{} keeps nothing from before its start", item.server_peer->name));
+    }
+    const bool touches_image = std::ranges::any_of(item.scenario->steps, [](const Step& step) {
+        return step.kind == StepKind::truncate_image || step.kind == StepKind::check_image;
+    });
+    if (touches_image && item.server->image != Image::raw) {
+        throw Unsupported(fmt::format("the storage of {} is no raw file", item.server_peer->name));
+    }
+    if (item.scenario->setup.read_only && !item.server->read_only) {
+        throw Unsupported(fmt::format("{} cannot be told to serve read-only", item.server_peer->name));
+    }
+}
+
+} // namespace
+
+reports::CaseResult run_case(const Case& item, const RunPlace& place, FactBook& book) {
+    reports::CaseResult result = blank(item);
+    const auto begin = std::chrono::steady_clock::now();
+    fs::path scratch;
+    try {
+        check_version("server", item.server_peer->name, item.server->name, item.server->versions, *place.versions);
+        check_version("client", item.client_peer->name, item.client->name, item.client->versions, *place.versions);
+        if (const std::string why = inexpressible(item); !why.empty()) {
+            throw Unsupported(why);
+        }
+        const FactBook::Entry& entry = book.look_up(*item.server_peer, *item.server, item.scenario->setup.read_only);
+        if (!entry.problem.empty()) {
+            result.findings.push_back({Verdict::fail, Party::server, "", "probe",
+                                       fmt::format("the server cannot be probed: {}", entry.problem), ""});
+        } else {
+            check_needs(item, entry);
+            Facts facts = entry.facts;
+            facts.insert(item.client->traits.begin(), item.client->traits.end());
+            const fs::path folder = fs::path("cases") / result.id;
+            const fs::path logs = place.out / folder;
+            fs::create_directories(logs);
+            result.folder = folder.string();
+            scratch = place.workspace->make_folder("c");
+            CaseRun(item, place, facts, logs, scratch, result).run();
+        }
+        std::tie(result.verdict, result.party) = worst(result.findings);
+    } catch (const Unsupported& why) {
+        // What was found before the client gave up counts all the same.
+        std::tie(result.verdict, result.party) = worst(result.findings);
+        if (result.findings.empty()) {
+            result.verdict = Verdict::unsupported;
+            result.reason = why.what();
+            result.observations.clear();
+        }
+    } catch (const Interrupted&) {
+        throw;
+    } catch (const std::exception& error) {
+        result.verdict = Verdict::error;
+        result.party = Party::none;
+        result.reason = error.what();
+    }
+    if (!scratch.empty()) {
+        place.workspace->remove_folder(scratch);
+    }
+    for (const Finding& finding : result.findings) {
+        if (finding.verdict == result.verdict) {
+            result.reason = finding.message;
+            break;
+        }
+    }
+    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return result;
+}
+
+} // namespace harness

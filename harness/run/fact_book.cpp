@@ -1,0 +1,90 @@
+#include "harness/run/fact_book.hpp"
+
+#include "harness/peers/server_instance.hpp"
+#include "harness/process/errors.hpp"
+#include "harness/process/workspace.hpp"
+#include "harness/run/make_client.hpp"
+
+#include <fmt/format.h>
+
+namespace harness {
+namespace {
+
+constexpr std::chrono::seconds patience{10};
+
+ClientResult probe(const Peer& peer, const ServerVariant& variant, bool read_only, const RunPlace& place,
+                   const std::string& key) {
+    const Deadline deadline = std::chrono::steady_clock::now() + patience;
+    const std::filesystem::path logs = place.out / "probes" / key;
+    const std::filesystem::path scratch = place.workspace->make_folder("probe");
+    std::filesystem::create_directories(logs);
+    ExportSetup setup;
+    setup.read_only = read_only;
+    ServerInstance server(peer, variant, read_only, {scratch, place.programs});
+    server.prepare(setup);
+    server.start(logs, deadline);
+    const Peer& prober = *place.catalogue->peer(place.catalogue->probe, "client");
+    const std::unique_ptr<Client> client =
+        make_client(prober, prober.clients.front(), place, logs, server.uri(), read_only, deadline);
+    ClientStep step;
+    step.kind = StepKind::connect;
+    step.id = 1;
+    step.uri = server.uri();
+    const ClientOutcome outcome = client->perform(step, deadline);
+    client->finish(deadline);
+    server.stop();
+    if (outcome.error) {
+        throw std::runtime_error(outcome.error->describe());
+    }
+    return outcome.result;
+}
+
+} // namespace
+
+Facts handshake_facts(const FactVocabulary& vocabulary, const ClientResult& result) {
+    Facts facts;
+    const auto say = [](bool yes) { return yes ? "yes" : "no"; };
+    for (const Fact& fact : vocabulary.all()) {
+        if (fact.flag) {
+            facts[fact.name] = say(result.flags && result.flags->contains(*fact.flag));
+        } else if (fact.field) {
+            const std::string& field = *fact.field;
+            facts[fact.name] = say(field == "structured" ? result.structured.value_or(false)
+                                   : field == "extended" ? result.extended.value_or(false)
+                                   : field == "block"    ? result.block.has_value()
+                                                         : result.contexts.contains(field));
+        } else if (fact.granularity) {
+            // Without advertised sizes a client has to assume the default minimum (Size constraints), but the server
+            // may well serve single bytes; what it does then is for the scenarios to find out.
+            facts[fact.name] = say(!result.block || result.block->minimum <= *fact.granularity);
+        }
+    }
+    return facts;
+}
+
+const FactBook::Entry& FactBook::look_up(const Peer& peer, const ServerVariant& variant, bool read_only) {
+    const std::string key = fmt::format("{}{}", label(peer.name, variant.name), read_only ? ",read-only" : "");
+    Slot* slot = nullptr;
+    {
+        const std::scoped_lock lock(mutex_);
+        std::unique_ptr<Slot>& entry = slots_[key];
+        if (!entry) {
+            entry = std::make_unique<Slot>();
+        }
+        slot = entry.get();
+    }
+    std::call_once(slot->once, [&] {
+        slot->entry.facts = variant.traits;
+        try {
+            slot->entry.facts.merge(
+                handshake_facts(place_.catalogue->facts, probe(peer, variant, read_only, place_, key)));
+        } catch (const Interrupted&) {
+            throw;
+        } catch (const std::exception& error) {
+            slot->entry.problem = error.what();
+        }
+    });
+    return slot->entry;
+}
+
+} // namespace harness

@@ -1,0 +1,75 @@
+#pragma once
+
+// What the command line asks for, and the commands that carry it out.
+
+#include "protocol/uri.hpp"
+#include "reference-client/options.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace refclient::cli {
+
+/// What all commands share.
+struct Settings {
+    Options options;
+    bool json = false;  ///< answer as one JSON value on one line
+    bool quiet = false; ///< no progress bar
+};
+
+struct InfoArguments {
+    bool by_option = false; ///< ask by NBD_OPT_INFO, without entering the transmission phase
+};
+
+struct ReadArguments {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+    std::string output; ///< a file; empty or "-": standard output
+    bool hex = false;   ///< a hex dump, also where the output is no terminal
+    bool df = false;    ///< NBD_CMD_FLAG_DF
+};
+
+struct WriteArguments {
+    std::uint64_t offset = 0;
+    std::optional<std::uint64_t> length;
+    std::string input = "-";             ///< a file; "-": standard input
+    std::optional<std::uint8_t> pattern; ///< write `length` of these bytes instead
+    bool fua = false;
+};
+
+/// For zero, trim and cache.
+struct RangeArguments {
+    nbd::Command command = nbd::Command::trim;
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+    std::uint16_t flags = 0; ///< `nbd::command_flag`
+};
+
+struct MapArguments {
+    std::uint64_t offset = 0;
+    std::optional<std::uint64_t> length; ///< to the end, if none
+    std::string context{nbd::base_allocation};
+};
+
+struct CopyArguments {
+    std::string source;      ///< a URI or a file
+    std::string destination; ///< a URI or a file
+    unsigned requests = 16;  ///< in flight
+    std::uint64_t request_size = 1024 * 1024;
+    bool flush = true;
+    bool allocated = false; ///< no holes in the destination
+};
+
+// The commands. They print to standard output and throw Failure.
+
+void info(const nbd::Uri& uri, const Settings& settings, const InfoArguments& arguments);
+void list(const nbd::Uri& uri, const Settings& settings);
+void read(const nbd::Uri& uri, const Settings& settings, const ReadArguments& arguments);
+void write(const nbd::Uri& uri, const Settings& settings, const WriteArguments& arguments);
+void range(const nbd::Uri& uri, const Settings& settings, const RangeArguments& arguments);
+void flush(const nbd::Uri& uri, const Settings& settings);
+void map(const nbd::Uri& uri, const Settings& settings, const MapArguments& arguments);
+void copy(const Settings& settings, const CopyArguments& arguments);
+
+} // namespace refclient::cli

@@ -1,0 +1,367 @@
+#include "reference-client/connection.hpp"
+
+#include "reference-client/checks.hpp"
+#include "reference-client/handshake.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include <poll.h>
+#include <sys/uio.h>
+
+namespace refclient {
+namespace {
+
+using nbd::Command;
+
+/// Bytes received beyond those that have a place already: enough for many small replies at once, little to
+/// copy where data go straight to the caller.
+constexpr std::size_t ahead_size = 65536;
+/// Data of at least this size are received in place.
+constexpr std::size_t in_place_size = 4096;
+/// Parts of one message to the operating system.
+constexpr std::size_t max_parts = 64;
+/// Rounds of sending and receiving before the other connections get their turn.
+constexpr int max_rounds = 16;
+
+Agreement agreement_of(const ExportInfo& info) {
+    Agreement agreement{info.headers, info.structured, {}};
+    for (const MetaContext& context : info.contexts) {
+        agreement.contexts.push_back(context.id);
+    }
+    return agreement;
+}
+
+} // namespace
+
+std::unique_ptr<Connection> Connection::open(const nbd::Uri& uri, const Options& options) {
+    Handshaken done = shake_hands(uri, options, Goal::transmission);
+    return std::unique_ptr<Connection>(
+        new Connection(std::move(done.socket), options, done.negotiation.info()));
+}
+
+Connection::Connection(Socket socket, Options options, ExportInfo info)
+  : options_(std::move(options))
+  , info_(std::move(info))
+  , socket_(std::move(socket))
+  , transmission_(std::make_unique<Transmission>(agreement_of(info_), options_.trace))
+  , ahead_(ahead_size) {}
+
+Connection::~Connection() {
+    if (ended_ || disconnecting_ || !outgoing_.empty()) {
+        return;
+    }
+    nbd::Buffer bytes;
+    transmission_->encode_disconnect(bytes);
+    std::array<iovec, 1> part{{{bytes.data(), bytes.size()}}};
+    try {
+        static_cast<void>(socket_.send(part));
+    } catch (const Failure&) {
+        // The server has gone already; that is what was wanted.
+        return;
+    }
+}
+
+void Connection::check_alive() const {
+    if (ended_) {
+        throw *ended_;
+    }
+}
+
+void Connection::end(Failure why) {
+    if (!ended_) {
+        ended_ = std::move(why);
+    }
+    socket_.close();
+    outgoing_.clear();
+}
+
+Cookie Connection::submit(Operation operation) {
+    const Cookie cookie = post(std::move(operation));
+    pump_until([&] { return outgoing_.empty() || ended_; }, "the server to take a request");
+    return cookie;
+}
+
+Cookie Connection::post(Operation operation) {
+    check_alive();
+    if (transmission_->shutdown_seen()) {
+        throw Failure(FailureKind::connection, ESHUTDOWN,
+                      "the server is shutting down (NBD_ESHUTDOWN), so nothing more is sent to it");
+    }
+    if (options_.strict) {
+        check_allowed(info_, operation);
+    }
+    Outgoing out;
+    out.data = operation.data;
+    const Cookie cookie = transmission_->submit(std::move(operation), out.head);
+    outgoing_.push_back(std::move(out));
+    ++outstanding_;
+    pump(POLLOUT);
+    return cookie;
+}
+
+template <class Enough>
+void Connection::pump_until(Enough enough, std::string_view what) {
+    Clock::time_point limit = deadline();
+    std::uint64_t moved = moved_;
+    while (!enough()) {
+        pollfd waiting{socket_.descriptor(), awaited_events(), 0};
+        const int ready = ::poll(&waiting, 1, poll_timeout(limit));
+        if (ready == 0) {
+            end(Failure(FailureKind::connection, ETIMEDOUT,
+                        fmt::format("timed out while waiting for {}", what)));
+            throw *ended_;
+        }
+        if (ready > 0) {
+            pump(waiting.revents);
+        }
+        if (moved != moved_) {
+            moved = moved_;
+            limit = deadline();
+        }
+    }
+}
+
+short Connection::awaited_events() const {
+    return static_cast<short>(POLLIN | (outgoing_.empty() ? 0 : POLLOUT));
+}
+
+void Connection::pump(short events) {
+    if (events == 0 || ended_) {
+        return;
+    }
+    try {
+        if ((events & POLLOUT) != 0) {
+            send_some();
+        }
+        if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) {
+            receive_some();
+        }
+        leave_shutdown();
+    } catch (const Failure& failure) {
+        end(failure);
+    }
+}
+
+void Connection::send_some() {
+    for (int round = 0; round < max_rounds && !outgoing_.empty(); ++round) {
+        std::array<iovec, max_parts> parts{};
+        std::size_t used = 0;
+        for (Outgoing& out : outgoing_) {
+            if (used + 2 > parts.size()) {
+                break;
+            }
+            const std::size_t head = std::min(out.sent, out.head.size());
+            const std::size_t data = out.sent - head;
+            if (head < out.head.size()) {
+                parts[used++] = {out.head.data() + head, out.head.size() - head};
+            }
+            if (data < out.data.size()) {
+                // sendmsg does not write to it; iovec has no const form.
+                parts[used++] = {const_cast<std::uint8_t*>(out.data.data()) + data, out.data.size() - data};
+            }
+        }
+        std::optional<std::size_t> count;
+        try {
+            count = socket_.send(std::span(parts).first(used));
+        } catch (const Failure&) {
+            // Replies that were sent before are still to be received; receiving will notice the end.
+            outgoing_.clear();
+            return;
+        }
+        if (!count) {
+            return;
+        }
+        moved_ += *count;
+        std::size_t left = *count;
+        while (!outgoing_.empty()) {
+            Outgoing& out = outgoing_.front();
+            const std::size_t rest = out.head.size() + out.data.size() - out.sent;
+            if (left < rest) {
+                out.sent += left;
+                break;
+            }
+            left -= rest;
+            outgoing_.pop_front();
+        }
+    }
+}
+
+void Connection::receive_some() {
+    for (int round = 0; round < max_rounds; ++round) {
+        const std::span<std::uint8_t> place = transmission_->wanted();
+        std::array<iovec, 2> parts{{{place.data(), place.size()}, {ahead_.data(), ahead_.size()}}};
+        const bool in_place = place.size() >= in_place_size;
+        const std::span<iovec> used = in_place ? std::span(parts) : std::span(parts).subspan(1);
+        const std::optional<std::size_t> count = socket_.receive(used);
+        if (!count) {
+            return;
+        }
+        if (*count == 0) {
+            transmission_->feed_end();
+            if (transmission_->failure()) {
+                throw Failure(*transmission_->failure());
+            }
+            throw Failure(FailureKind::connection, ENOTCONN, "the server closed the connection");
+        }
+        moved_ += *count;
+        const std::size_t placed = in_place ? std::min(place.size(), *count) : 0;
+        if (placed > 0) {
+            transmission_->advance(placed);
+        }
+        transmission_->feed(nbd::Bytes(ahead_).first(*count - placed));
+        if (transmission_->failure()) {
+            throw Failure(*transmission_->failure());
+        }
+        const std::size_t room = in_place ? place.size() + ahead_.size() : ahead_.size();
+        if (*count < room) {
+            return;
+        }
+    }
+}
+
+void Connection::leave_shutdown() {
+    // A client that was told NBD_ESHUTDOWN has to leave by a soft disconnect, after what is in flight.
+    if (!transmission_->shutdown_seen() || transmission_->in_flight() > 0 || disconnecting_) {
+        return;
+    }
+    disconnecting_ = true;
+    Outgoing out;
+    transmission_->encode_disconnect(out.head);
+    outgoing_.push_back(std::move(out));
+    send_some();
+    end(Failure(FailureKind::connection, ESHUTDOWN,
+                "the server is shutting down (NBD_ESHUTDOWN), so the connection was ended"));
+}
+
+Completion Connection::wait(Cookie cookie) {
+    pump_until([&] { return !transmission_->is_in_flight(cookie) || ended_; }, "the reply to a request");
+    if (std::optional<Completion> completion = transmission_->take(cookie)) {
+        --outstanding_;
+        return std::move(*completion);
+    }
+    check_alive();
+    throw Failure(FailureKind::local, EINVAL, fmt::format("there is no request with cookie {}", cookie));
+}
+
+Completion Connection::wait_any() {
+    pump_until([&] { return transmission_->has_completion() || ended_; }, "a reply");
+    if (std::optional<Completion> completion = take_any()) {
+        return std::move(*completion);
+    }
+    throw *ended_;
+}
+
+std::optional<Completion> Connection::take_any() {
+    std::optional<Completion> completion = transmission_->take_any();
+    if (completion) {
+        --outstanding_;
+    }
+    return completion;
+}
+
+bool Connection::progress(std::span<Connection* const> connections, Clock::time_point deadline) {
+    const auto ready = [](const Connection* connection) {
+        return connection->transmission_->has_completion() || connection->ended_.has_value();
+    };
+    std::vector<pollfd> waiting;
+    while (std::ranges::none_of(connections, ready)) {
+        waiting.clear();
+        for (const Connection* connection : connections) {
+            waiting.push_back({connection->socket_.descriptor(), connection->awaited_events(), 0});
+        }
+        const int count = ::poll(waiting.data(), waiting.size(), poll_timeout(deadline));
+        if (count == 0) {
+            return false;
+        }
+        for (std::size_t i = 0; count > 0 && i < connections.size(); ++i) {
+            connections[i]->pump(waiting[i].revents);
+        }
+    }
+    return true;
+}
+
+void Connection::serve(std::span<Connection* const> connections, int until_readable) {
+    std::vector<pollfd> waiting;
+    for (;;) {
+        waiting.assign(1, {until_readable, POLLIN, 0});
+        for (const Connection* connection : connections) {
+            // An idle connection is left alone: what its server does is noticed by the next request.
+            const bool busy = connection->transmission_->in_flight() > 0;
+            waiting.push_back({busy ? connection->socket_.descriptor() : -1, connection->awaited_events(), 0});
+        }
+        const int count = ::poll(waiting.data(), waiting.size(), -1);
+        if (count > 0 && waiting[0].revents != 0) {
+            return;
+        }
+        for (std::size_t i = 0; count > 0 && i < connections.size(); ++i) {
+            connections[i]->pump(waiting[i + 1].revents);
+        }
+    }
+}
+
+void Connection::settle() {
+    pump_until([&] { return transmission_->in_flight() == 0 || ended_; }, "all replies");
+    if (transmission_->in_flight() > 0) {
+        check_alive();
+    }
+}
+
+void Connection::disconnect() {
+    check_alive();
+    settle();
+    if (ended_ && disconnecting_) {
+        return;
+    }
+    check_alive();
+    disconnecting_ = true;
+    Outgoing out;
+    transmission_->encode_disconnect(out.head);
+    outgoing_.push_back(std::move(out));
+    pump_until([&] { return ended_.has_value(); }, "the server to close the connection after NBD_CMD_DISC");
+    if (ended_->kind() == FailureKind::protocol) {
+        throw *ended_;
+    }
+}
+
+void Connection::drop() {
+    end(Failure(FailureKind::connection, ENOTCONN, "the connection was closed by this client"));
+}
+
+Completion Connection::run(Operation operation) {
+    Completion completion = wait(submit(std::move(operation)));
+    completion.check();
+    return completion;
+}
+
+void Connection::read(std::uint64_t offset, std::span<std::uint8_t> into, std::uint16_t flags) {
+    run(Operation::read(offset, into, flags));
+}
+
+void Connection::write(std::uint64_t offset, nbd::Bytes data, std::uint16_t flags) {
+    run(Operation::write(offset, data, flags));
+}
+
+void Connection::zero(std::uint64_t offset, std::uint64_t length, std::uint16_t flags) {
+    run(Operation::range(Command::write_zeroes, offset, length, flags));
+}
+
+void Connection::trim(std::uint64_t offset, std::uint64_t length, std::uint16_t flags) {
+    run(Operation::range(Command::trim, offset, length, flags));
+}
+
+void Connection::cache(std::uint64_t offset, std::uint64_t length, std::uint16_t flags) {
+    run(Operation::range(Command::cache, offset, length, flags));
+}
+
+void Connection::flush(std::uint16_t flags) { run(Operation::flush(flags)); }
+
+std::vector<ContextStatus> Connection::block_status(std::uint64_t offset, std::uint64_t length,
+                                                    std::uint16_t flags) {
+    return run(Operation::range(Command::block_status, offset, length, flags)).status;
+}
+
+} // namespace refclient

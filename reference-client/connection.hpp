@@ -1,0 +1,116 @@
+#pragma once
+
+// One connection to a server: a socket, and the state machines that decide what goes over it.
+
+#include "protocol/uri.hpp"
+#include "reference-client/export_info.hpp"
+#include "reference-client/failure.hpp"
+#include "reference-client/operation.hpp"
+#include "reference-client/options.hpp"
+#include "reference-client/socket.hpp"
+#include "reference-client/transmission.hpp"
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace refclient {
+
+/// A connection in the transmission phase. Many requests may be in flight; bytes move only while one of its
+/// functions runs, both ways at a time. For one thread at a time. Functions throw Failure; one of the kinds
+/// connection and protocol means that the connection has ended.
+class Connection {
+  public:
+    /// Connects and shakes hands.
+    [[nodiscard]] static std::unique_ptr<Connection> open(const nbd::Uri& uri, const Options& options);
+    /// Sends NBD_CMD_DISC if the connection is alive and idle, and closes the socket.
+    ~Connection();
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    [[nodiscard]] const ExportInfo& info() const { return info_; }
+
+    /// Sends a request and returns when it is with the operating system, not when it is answered. The memory
+    /// of the operation has to stay valid until the completion was taken or the connection is gone.
+    Cookie submit(Operation operation);
+
+    /// The same without waiting for the operating system: what it does not take at once is sent when bytes move
+    /// next.
+    Cookie post(Operation operation);
+
+    /// Waits for the reply to this request. Errors of the server are in the completion.
+    [[nodiscard]] Completion wait(Cookie cookie);
+    /// Waits for the reply to any request; there must be one in flight.
+    [[nodiscard]] Completion wait_any();
+    /// A reply that has been received already, without waiting.
+    [[nodiscard]] std::optional<Completion> take_any();
+    /// Waits until every request in flight is answered. Throws if the connection ends before.
+    void settle();
+    /// Requests whose completion was not taken yet.
+    [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
+
+    /// Moves bytes on all these connections until one of them has a completion to take or has ended. False if
+    /// the time is up before.
+    static bool progress(std::span<Connection* const> connections, Clock::time_point deadline);
+    /// Moves bytes on those of the connections that have requests in flight, until the descriptor becomes
+    /// readable.
+    static void serve(std::span<Connection* const> connections, int until_readable);
+    /// The deadline for a wait that begins now.
+    [[nodiscard]] Clock::time_point deadline() const { return Clock::now() + options_.timeout; }
+    /// Throws what ended the connection, if it has ended.
+    void check_alive() const;
+
+    /// Ends the connection by the rules: waits for the replies in flight, sends NBD_CMD_DISC, waits for the
+    /// server to close. No completion can be taken after that.
+    void disconnect();
+    /// Closes the socket at once, whatever is in flight.
+    void drop();
+
+    // One request each, and wait for it. Lengths in bytes. Throw Failure for errors of the server as well.
+
+    void read(std::uint64_t offset, std::span<std::uint8_t> into, std::uint16_t flags = 0);
+    void write(std::uint64_t offset, nbd::Bytes data, std::uint16_t flags = 0);
+    void zero(std::uint64_t offset, std::uint64_t length, std::uint16_t flags = 0);
+    void trim(std::uint64_t offset, std::uint64_t length, std::uint16_t flags = 0);
+    void cache(std::uint64_t offset, std::uint64_t length, std::uint16_t flags = 0);
+    void flush(std::uint16_t flags = 0);
+    /// What the selected contexts say, as one reply of the server told it.
+    [[nodiscard]] std::vector<ContextStatus> block_status(std::uint64_t offset, std::uint64_t length,
+                                                          std::uint16_t flags = 0);
+
+  private:
+    /// Bytes to be sent: own ones, then those of the caller.
+    struct Outgoing {
+        nbd::Buffer head;
+        nbd::Bytes data;
+        std::size_t sent = 0;
+    };
+
+    Connection(Socket socket, Options options, ExportInfo info);
+
+    Completion run(Operation operation);
+    [[nodiscard]] short awaited_events() const;
+    void pump(short events);
+    void send_some();
+    void receive_some();
+    /// Moves bytes until `enough()`, which is asked after every move; throws when the time is up.
+    template <class Enough>
+    void pump_until(Enough enough, std::string_view what);
+    void end(Failure why);
+    void leave_shutdown();
+
+    Options options_;
+    ExportInfo info_;
+    Socket socket_;
+    std::unique_ptr<Transmission> transmission_;
+    std::deque<Outgoing> outgoing_;
+    nbd::Buffer ahead_;
+    std::size_t outstanding_ = 0;
+    std::uint64_t moved_ = 0;
+    bool disconnecting_ = false;
+    std::optional<Failure> ended_;
+};
+
+} // namespace refclient

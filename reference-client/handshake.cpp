@@ -1,0 +1,118 @@
+#include "reference-client/handshake.hpp"
+
+#include "protocol/transmission.hpp"
+#include "reference-client/failure.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include <poll.h>
+#include <sys/uio.h>
+
+namespace refclient {
+namespace {
+
+/// Time that a server gets to acknowledge NBD_OPT_ABORT. Nothing depends on the answer.
+constexpr auto abort_patience = std::chrono::seconds(1);
+
+void wait_for(const Socket& socket, short events, Clock::time_point deadline, const Negotiation& negotiation) {
+    pollfd waiting{socket.descriptor(), events, 0};
+    int ready = 0;
+    do {
+        ready = ::poll(&waiting, 1, poll_timeout(deadline));
+    } while (ready < 0 && errno == EINTR);
+    if (ready == 0) {
+        throw Failure(FailureKind::connection, ETIMEDOUT,
+                      fmt::format("timed out while waiting for the server to send {}", negotiation.awaited()));
+    }
+}
+
+void send_all(Socket& socket, nbd::Buffer bytes, Clock::time_point deadline, const Negotiation& negotiation) {
+    std::size_t sent = 0;
+    while (sent < bytes.size()) {
+        std::array<iovec, 1> part{{{bytes.data() + sent, bytes.size() - sent}}};
+        if (const auto count = socket.send(part)) {
+            sent += *count;
+        } else {
+            wait_for(socket, POLLOUT, deadline, negotiation);
+        }
+    }
+}
+
+/// Receives once, and never bytes that belong to the transmission phase.
+void receive_once(Socket& socket, Negotiation& negotiation, Clock::time_point deadline) {
+    std::array<std::uint8_t, 4096> bytes{};
+    std::array<iovec, 1> part{{{bytes.data(), std::min(bytes.size(), negotiation.wanted())}}};
+    const auto count = socket.receive(part);
+    if (!count) {
+        wait_for(socket, POLLIN, deadline, negotiation);
+    } else if (*count == 0) {
+        negotiation.feed_end();
+    } else {
+        negotiation.feed(nbd::Bytes(bytes).first(*count));
+    }
+}
+
+void exchange(Socket& socket, Negotiation& negotiation, Clock::time_point deadline) {
+    bool leaving = false;
+    for (;;) {
+        if (nbd::Buffer output = negotiation.take_output(); !output.empty()) {
+            send_all(socket, std::move(output), deadline, negotiation);
+        }
+        if (negotiation.finished()) {
+            return;
+        }
+        if (negotiation.leaving() && !leaving) {
+            leaving = true;
+            deadline = std::min(deadline, Clock::now() + abort_patience);
+        }
+        receive_once(socket, negotiation, deadline);
+    }
+}
+
+} // namespace
+
+Handshaken shake_hands(const nbd::Uri& uri, const Options& options, Goal goal) {
+    if (uri.tls) {
+        throw Failure(FailureKind::local, ENOTSUP,
+                      "this client does not have TLS yet, so it cannot open nbds:// and nbds+unix:// URIs; a "
+                      "server that does not demand TLS can be reached by nbd:// or nbd+unix://");
+    }
+    Negotiation negotiation(options, goal, uri.export_name);
+    const Clock::time_point deadline = Clock::now() + options.timeout;
+    Socket socket = Socket::connect(uri, deadline);
+    try {
+        exchange(socket, negotiation, deadline);
+    } catch (const Failure& failure) {
+        // Once the client has decided to leave, it does not matter how the server takes it.
+        if (!negotiation.leaving()) {
+            throw Failure(failure.kind(), failure.code(),
+                          fmt::format("{}: {}", address_text(uri), failure.what()));
+        }
+    }
+    if (negotiation.failure()) {
+        throw Failure(negotiation.failure()->kind(), negotiation.failure()->code(),
+                      fmt::format("{}: {}", address_text(uri), negotiation.failure()->what()));
+    }
+    return {std::move(socket), std::move(negotiation)};
+}
+
+ExportInfo query_info(const nbd::Uri& uri, const Options& options) {
+    Handshaken done = shake_hands(uri, options, Goal::info);
+    if (done.negotiation.in_transmission()) {
+        // A few bytes always fit, and that the server has gone meanwhile would be as well.
+        nbd::Buffer bytes;
+        nbd::encode_request_to(bytes, {0, nbd::Command::disc, 1, 0, 0}, done.negotiation.info().headers);
+        send_all(done.socket, std::move(bytes), Clock::now() + options.timeout, done.negotiation);
+    }
+    return done.negotiation.info();
+}
+
+std::vector<ListedExport> query_list(const nbd::Uri& uri, const Options& options) {
+    return shake_hands(uri, options, Goal::list).negotiation.exports();
+}
+
+} // namespace refclient

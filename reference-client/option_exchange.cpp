@@ -1,0 +1,205 @@
+#include "reference-client/option_exchange.hpp"
+
+#include "protocol/describe.hpp"
+#include "reference-client/failure.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+namespace refclient {
+namespace {
+
+using nbd::Option;
+using nbd::OptionReplyType;
+
+template <class M>
+M decoded(nbd::Bytes bytes, OptionReplyType type, Option option) {
+    const nbd::Decoded<M> message = nbd::decode<M>(bytes);
+    if (!message) {
+        throw violation(fmt::format("malformed {} in reply to {}: {}", nbd::name(type), nbd::name(option),
+                                    message.error().describe()));
+    }
+    return *message;
+}
+
+bool is_meta_option(Option option) {
+    return option == Option::list_meta_context || option == Option::set_meta_context;
+}
+
+} // namespace
+
+bool is_utf8(std::string_view text) {
+    for (std::size_t i = 0; i < text.size();) {
+        const auto lead = static_cast<unsigned char>(text[i]);
+        const std::size_t length = lead < 0x80             ? 1
+                                   : (lead & 0xe0) == 0xc0 ? 2
+                                   : (lead & 0xf0) == 0xe0 ? 3
+                                   : (lead & 0xf8) == 0xf0 ? 4
+                                                           : 0;
+        if (length == 0 || text.size() - i < length) {
+            return false;
+        }
+        std::uint32_t point = length == 1 ? lead : lead & (0x7fU >> length);
+        for (std::size_t k = 1; k < length; ++k) {
+            const auto next = static_cast<unsigned char>(text[i + k]);
+            if ((next & 0xc0) != 0x80) {
+                return false;
+            }
+            point = (point << 6) | (next & 0x3fU);
+        }
+        constexpr std::uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+        if (point < smallest[length] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) {
+            return false;
+        }
+        i += length;
+    }
+    return true;
+}
+
+void check_string(std::string_view what, std::string_view text) {
+    if (text.size() > nbd::max_string) {
+        throw violation(fmt::format("{} of {} bytes, but a string has {} at most", what, text.size(),
+                                    nbd::max_string));
+    }
+    if (text.find('\0') != std::string_view::npos) {
+        throw violation(fmt::format("{} {} has a NUL in it", what, nbd::quoted(text)));
+    }
+    if (!is_utf8(text)) {
+        throw violation(fmt::format("{} {} is not UTF-8", what, nbd::quoted(text)));
+    }
+}
+
+void check_block_sizes(const BlockSizes& sizes) {
+    constexpr std::uint32_t largest_minimum = 65536;
+    const char* wrong = nullptr;
+    if (!std::has_single_bit(sizes.minimum) || sizes.minimum > largest_minimum) {
+        wrong = "the minimum must be a power of 2 and 65536 at most";
+    } else if (!std::has_single_bit(sizes.preferred) || sizes.preferred < std::max(sizes.minimum, 512U)) {
+        wrong = "the preferred size must be a power of 2, and not below the minimum or 512";
+    } else if (sizes.maximum < sizes.preferred) {
+        wrong = "the maximum must not be below the preferred size";
+    }
+    if (wrong != nullptr) {
+        throw violation(fmt::format("NBD_INFO_BLOCK_SIZE with minimum {}, preferred {}, maximum {}: {}",
+                                    sizes.minimum, sizes.preferred, sizes.maximum, wrong));
+    }
+}
+
+void OptionExchange::check_type() const {
+    const bool fits = reply_.type == OptionReplyType::ack || nbd::is_error(reply_.type) ||
+                      (reply_.type == OptionReplyType::server && option_ == Option::list) ||
+                      (reply_.type == OptionReplyType::info &&
+                       (option_ == Option::info || option_ == Option::go)) ||
+                      (reply_.type == OptionReplyType::meta_context && is_meta_option(option_));
+    if (!fits) {
+        throw violation(
+            fmt::format("{} is not a reply that {} can have", nbd::name(reply_.type), nbd::name(option_)));
+    }
+}
+
+OptionExchange::Payload OptionExchange::header(const nbd::OptionReply& reply) {
+    reply_ = reply;
+    if (reply.option != option_) {
+        throw violation(fmt::format("a reply to {}, but {} was sent", nbd::name(reply.option),
+                                    nbd::name(option_)));
+    }
+    check_type();
+    if (reply.type == OptionReplyType::ack && reply.length != 0) {
+        throw violation(fmt::format("NBD_REP_ACK to {} with {} bytes of data, but it has none",
+                                    nbd::name(option_), reply.length));
+    }
+    const bool too_long = reply.length > max_option_reply;
+    if (too_long && reply.type != OptionReplyType::info) {
+        throw violation(fmt::format("{} to {} with {} bytes of data, more than its strings can have",
+                                    nbd::name(reply.type), nbd::name(option_), reply.length));
+    }
+    received_ += nbd::wire_size<nbd::OptionReply> + reply.length;
+    if (received_ > max_option_replies) {
+        throw violation(fmt::format("the replies to {} exceed {} bytes", nbd::name(option_),
+                                    max_option_replies));
+    }
+    // An information type that nobody knows yet may be of any size and is to be ignored.
+    return too_long ? Payload::skip : Payload::store;
+}
+
+bool OptionExchange::payload(nbd::Bytes bytes) {
+    switch (reply_.type) {
+    case OptionReplyType::server: {
+        auto entry = decoded<nbd::ServerReply>(bytes, reply_.type, option_);
+        check_string("an export name", entry.export_name);
+        check_string("an export's description", entry.description);
+        outcome_.exports.push_back(std::move(entry));
+        return false;
+    }
+    case OptionReplyType::meta_context: {
+        auto context = decoded<nbd::MetaContextReply>(bytes, reply_.type, option_);
+        check_string("a metadata context", context.context);
+        outcome_.contexts.push_back(std::move(context));
+        return false;
+    }
+    case OptionReplyType::info:
+        take_info(bytes);
+        return false;
+    default:
+        outcome_.last = reply_.type;
+        outcome_.message.assign(bytes.begin(), bytes.end());
+        finish();
+        return true;
+    }
+}
+
+void OptionExchange::take_info(nbd::Bytes bytes) {
+    // Skipped; whatever it was, it was too long for a type that is known.
+    if (bytes.empty() && reply_.length != 0) {
+        return;
+    }
+    if (bytes.size() < nbd::wire_size<nbd::InfoReplyStart>) {
+        throw violation(fmt::format("NBD_REP_INFO to {} is too short to have a type", nbd::name(option_)));
+    }
+    switch (nbd::decode_prefix<nbd::InfoReplyStart>(bytes).value().type) {
+    case nbd::InfoType::export_:
+        outcome_.info = decoded<nbd::InfoExport>(bytes, reply_.type, option_);
+        break;
+    case nbd::InfoType::name:
+        outcome_.name = decoded<nbd::InfoText>(bytes, reply_.type, option_).text;
+        check_string("an export name", *outcome_.name);
+        break;
+    case nbd::InfoType::description:
+        outcome_.description = decoded<nbd::InfoText>(bytes, reply_.type, option_).text;
+        check_string("an export's description", *outcome_.description);
+        break;
+    case nbd::InfoType::block_size: {
+        const auto sizes = decoded<nbd::InfoBlockSize>(bytes, reply_.type, option_);
+        outcome_.block = BlockSizes{sizes.minimum, sizes.preferred, sizes.maximum};
+        check_block_sizes(*outcome_.block);
+        break;
+    }
+    }
+}
+
+void OptionExchange::finish() {
+    if (!outcome_.accepted()) {
+        // The message is only shown to people, so nothing is asked of it; the contexts before an error are to
+        // be disregarded.
+        outcome_.contexts.clear();
+        return;
+    }
+    if ((option_ == Option::info || option_ == Option::go) && !outcome_.info) {
+        throw violation(fmt::format("NBD_REP_ACK to {} without NBD_INFO_EXPORT before it",
+                                    nbd::name(option_)));
+    }
+    if (option_ == Option::set_meta_context) {
+        std::vector<std::uint32_t> ids;
+        for (const nbd::MetaContextReply& context : outcome_.contexts) {
+            ids.push_back(context.id);
+        }
+        std::ranges::sort(ids);
+        if (std::ranges::adjacent_find(ids) != ids.end()) {
+            throw violation("two metadata contexts were given the same id");
+        }
+    }
+}
+
+} // namespace refclient

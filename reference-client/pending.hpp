@@ -1,0 +1,70 @@
+#pragma once
+
+// A request in flight: which replies may come to it, and what they add up to.
+
+#include "reference-client/coverage.hpp"
+#include "reference-client/operation.hpp"
+
+#include <set>
+#include <span>
+#include <vector>
+
+namespace refclient {
+
+/// What was agreed on in the handshake, as far as replies depend on it.
+struct Agreement {
+    nbd::HeaderStyle headers = nbd::HeaderStyle::compact;
+    bool structured = false;                    ///< structured replies or extended headers
+    std::vector<std::uint32_t> contexts;        ///< ids of the selected metadata contexts
+};
+
+/// The largest payload of a chunk that has to be stored, in bytes: a block status. The specification wants
+/// servers to keep below 8 MiB with compact headers.
+inline constexpr std::uint64_t max_stored_payload = nbd::default_max_payload;
+
+/// Judges and collects the replies to one request (Request types, Structured reply types). Every function
+/// throws Failure (protocol) for what the server must not send.
+class Pending {
+  public:
+    Pending(const Agreement& agreement, Cookie cookie, Operation operation);
+
+    [[nodiscard]] const Operation& operation() const { return completion_.operation; }
+
+    /// A simple reply. Returns where the data behind it go; empty if there are none.
+    [[nodiscard]] std::span<std::uint8_t> simple_reply(nbd::Error error);
+
+    /// How the payload of a chunk is to be received.
+    struct Plan {
+        std::size_t stored = 0; ///< bytes to be stored and given to `payload`
+        bool data = false;      ///< then data follow, which `data_target` places
+    };
+
+    /// The header of a chunk; judges its length, so that nothing is stored that is too long.
+    [[nodiscard]] Plan chunk(const nbd::Chunk& chunk);
+
+    /// The part of the payload that was to be stored. Returns where the data behind it go, if there are any.
+    [[nodiscard]] std::span<std::uint8_t> payload(nbd::Bytes bytes);
+
+    /// All of the reply is there: the result, if it makes sense as a whole.
+    [[nodiscard]] Completion finish();
+
+  private:
+    void check_content(std::uint64_t offset, std::uint64_t length);
+    [[nodiscard]] std::span<std::uint8_t> take_data(nbd::Bytes bytes);
+    void take_hole(nbd::Bytes bytes);
+    void take_status(nbd::Bytes bytes);
+    void take_status_ext(nbd::Bytes bytes);
+    void take_error(nbd::Bytes bytes);
+    void check_status(const ContextStatus& status);
+    void add_error(nbd::Error error, std::string message);
+    [[nodiscard]] std::vector<std::uint32_t> expected_contexts() const;
+
+    const Agreement* agreement_;
+    Completion completion_;
+    nbd::Chunk chunk_;
+    Coverage coverage_;
+    std::set<std::uint64_t> error_offsets_;
+    unsigned content_chunks_ = 0;
+};
+
+} // namespace refclient

@@ -1,0 +1,93 @@
+#pragma once
+
+// The client's side of the transmission phase as a state machine over bytes: no sockets, no clock.
+
+#include "reference-client/failure.hpp"
+#include "reference-client/options.hpp"
+#include "reference-client/pending.hpp"
+
+#include <array>
+#include <deque>
+#include <optional>
+#include <unordered_map>
+
+namespace refclient {
+
+/// Requests become bytes to send; bytes that the server sends become completions. Data of reads are received
+/// in place: `wanted` tells where the next bytes are to go.
+class Transmission {
+  public:
+    Transmission(Agreement agreement, Trace trace);
+    Transmission(const Transmission&) = delete;
+    Transmission& operator=(const Transmission&) = delete;
+
+    /// Registers a request and appends to `out` what has to be sent for it before `operation.data`. Throws
+    /// Failure (local) where the headers cannot express the request.
+    Cookie submit(Operation operation, nbd::Buffer& out);
+
+    /// Appends NBD_CMD_DISC, after which nothing may be sent.
+    void encode_disconnect(nbd::Buffer& out);
+
+    /// Where the next bytes from the server are to be put; never empty, unless there is a failure.
+    [[nodiscard]] std::span<std::uint8_t> wanted();
+    /// That many bytes have been put there.
+    void advance(std::size_t count);
+    /// Copies bytes to where they are wanted, until all are used or there is a failure.
+    void feed(nbd::Bytes bytes);
+
+    /// The server closed the connection. A failure follows unless it was between two replies with nothing in
+    /// flight.
+    void feed_end();
+
+    /// The completion of this request, if it is there; it is forgotten here.
+    [[nodiscard]] std::optional<Completion> take(Cookie cookie);
+    /// The completion that came first of those not taken.
+    [[nodiscard]] std::optional<Completion> take_any();
+    [[nodiscard]] bool has_completion() const { return !completed_.empty(); }
+
+    /// Requests that were submitted and have not been answered.
+    [[nodiscard]] std::size_t in_flight() const { return pending_.size(); }
+    /// The request is among them.
+    [[nodiscard]] bool is_in_flight(Cookie cookie) const { return pending_.contains(cookie); }
+    /// A server that said NBD_ESHUTDOWN has to be left by a soft disconnect.
+    [[nodiscard]] bool shutdown_seen() const { return shutdown_seen_; }
+    /// What the server did wrong. Nothing is taken from it after that.
+    [[nodiscard]] const std::optional<Failure>& failure() const { return failure_; }
+
+  private:
+    enum class State { magic, simple, chunk, payload, data };
+
+    void await(State state, std::size_t bytes);
+    void await_data(std::span<std::uint8_t> target);
+    void next_reply();
+    void step();
+    void take_magic();
+    void take_simple();
+    void take_chunk();
+    void end_message();
+    [[nodiscard]] Pending& find(Cookie cookie);
+    void fail(const std::string& what);
+
+    Agreement agreement_;
+    Trace trace_;
+    Cookie last_cookie_ = 0;
+    std::unordered_map<Cookie, Pending> pending_;
+    std::deque<Completion> completed_;
+
+    State state_ = State::magic;
+    nbd::Buffer staged_;             ///< a header or a payload, as far as it is there
+    std::size_t filled_ = 0;         ///< bytes of `staged_` that are there
+    std::size_t needed_ = 0;         ///< bytes that `staged_` is to have
+    std::span<std::uint8_t> target_; ///< data that are received in place
+    Pending* current_ = nullptr;
+    Cookie current_cookie_ = 0;
+    bool done_ = false; ///< the message is the last one to the current request
+    std::optional<nbd::SimpleReply> simple_; ///< the header of the message, for what is said of a failure
+    std::optional<nbd::Chunk> chunk_;        ///< likewise
+    std::uint64_t position_ = 0;
+    std::uint64_t message_start_ = 0;
+    bool shutdown_seen_ = false;
+    std::optional<Failure> failure_;
+};
+
+} // namespace refclient

@@ -1,0 +1,309 @@
+#include "reference-server/command_line.hpp"
+
+#include "reference-server/session/strings.hpp"
+#include "reference-server/sizes.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <iostream>
+#include <limits>
+#include <map>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace refserver {
+namespace {
+
+constexpr std::uint32_t largest_minimum_block = 65536;
+constexpr unsigned default_io_threads = 4;
+constexpr unsigned default_workers = 8;
+constexpr std::size_t default_connections = 1024;
+
+constexpr const char* footer =
+    R"(SIZE is in bytes, or has a suffix: K, M, G, T, P, E or KiB, MiB, … for powers of 1024.
+
+Examples:
+  nbd-resize-server disk.img                       serve a file at nbd://localhost
+  nbd-resize-server -r -U /tmp/nbd.sock disk.img   read-only, at nbd+unix:///?socket=/tmp/nbd.sock
+  nbd-resize-server --memory 1GiB -x scratch       serve memory at nbd://localhost/scratch
+  nbdinfo -- [ nbd-resize-server disk.img ]        started by the client (socket activation)
+
+The export answers to its name and to the empty name, which means the default export. Other names are refused.
+The server stays in the foreground until SIGTERM or SIGINT, then answers the requests in progress (for at most
+5 seconds), removes its Unix socket and exits.
+
+Exit codes: 0 ended by a signal, 1 it could not serve (the message says why), 2 wrong usage.)";
+
+/// The names for --without.
+const std::map<std::string, bool Features::*>& feature_names() {
+    static const std::map<std::string, bool Features::*> names{{"flush", &Features::flush},
+                                                               {"fua", &Features::fua},
+                                                               {"trim", &Features::trim},
+                                                               {"write-zeroes", &Features::write_zeroes},
+                                                               {"fast-zero", &Features::fast_zero},
+                                                               {"df", &Features::df},
+                                                               {"multi-conn", &Features::multi_conn},
+                                                               {"cache", &Features::cache},
+                                                               {"block-status", &Features::block_status}};
+    return names;
+}
+
+std::vector<std::string> split(const std::string& text) {
+    std::vector<std::string> parts;
+    std::size_t from = 0;
+    for (std::size_t comma = text.find(','); comma != std::string::npos; comma = text.find(',', from)) {
+        parts.push_back(text.substr(from, comma - from));
+        from = comma + 1;
+    }
+    parts.push_back(text.substr(from));
+    return parts;
+}
+
+[[noreturn]] void reject(const std::string& message) {
+    throw CLI::ValidationError(message, 0);
+}
+
+std::uint64_t size_argument(const std::string& option, const std::string& text) {
+    try {
+        return parse_size(text);
+    } catch (const std::invalid_argument& error) {
+        reject(fmt::format("{}: {}", option, error.what()));
+    }
+}
+
+BlockSizes block_sizes(const std::string& text) {
+    const auto parts = split(text);
+    if (parts.size() != 3) {
+        reject(
+            fmt::format("--block-size takes MIN,PREF,MAX, for example 512,4K,32M; '{}' is not that", text));
+    }
+    std::array<std::uint32_t, 3> sizes{};
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        const std::string& part = parts.at(i);
+        const std::uint64_t size = size_argument("--block-size", part);
+        if (size > std::numeric_limits<std::uint32_t>::max()) {
+            reject(fmt::format("--block-size: {} does not fit into 32 bits", part));
+        }
+        sizes.at(i) = static_cast<std::uint32_t>(size);
+    }
+    const BlockSizes block{sizes[0], sizes[1], sizes[2]};
+    if (!std::has_single_bit(block.minimum) || block.minimum > largest_minimum_block) {
+        reject("--block-size: the minimum must be a power of 2 from 1 to 64K");
+    }
+    if (!std::has_single_bit(block.preferred) ||
+        block.preferred < std::max(block.minimum, nbd::default_min_block)) {
+        reject(
+            "--block-size: the preferred size must be a power of 2, at least 512 and at least the minimum");
+    }
+    if (block.maximum < block.preferred) {
+        reject("--block-size: the maximum must be at least the preferred size");
+    }
+    return block;
+}
+
+void switch_off(Features& features, const std::string& text) {
+    for (const std::string& name : split(text)) {
+        const auto found = feature_names().find(name);
+        if (found == feature_names().end()) {
+            std::string known;
+            for (const auto& entry : feature_names()) {
+                known += (known.empty() ? "" : ", ") + entry.first;
+            }
+            reject(fmt::format("--without: there is no feature '{}'; there are {}", name, known));
+        }
+        features.*found->second = false;
+    }
+}
+
+/// Options whose text still has to be turned into values.
+struct Texts {
+    std::string memory;
+    std::string block_size;
+    std::string without;
+    std::string mask_handshake;
+    bool no_multi_conn = false;
+    bool no_block_size = false;
+    bool persistent = false;
+    std::uint64_t handshake_limit = 60;
+};
+
+void add_source_options(CLI::App& app, CommandLine& result, Texts& texts) {
+    const char* group = "What is served";
+    app.add_option("FILE", result.file, "File or block device to serve, as a raw disk")
+        ->type_name("")
+        ->group(group);
+    app.add_option("--memory", texts.memory, "Serve memory of this size instead; it reads as zeroes at first")
+        ->type_name("SIZE")
+        ->group(group);
+    app.add_option("-x,--export-name", result.served.name, "Name of the export [default: the empty name]")
+        ->type_name("NAME")
+        ->group(group);
+    app.add_option("-D,--description", result.served.description, "Description of the export, for people")
+        ->type_name("TEXT")
+        ->group(group);
+    app.add_flag("-r,--read-only", result.served.read_only, "Refuse to change anything")->group(group);
+}
+
+void add_listening_options(CLI::App& app, CommandLine& result, Texts& texts) {
+    const char* group = "Where it listens";
+    auto* unix_option =
+        app.add_option("-U,-k,--unix,--socket", result.unix_path,
+                       "Listen on a Unix socket; one that a dead server left behind is replaced");
+    unix_option->type_name("PATH")->group(group);
+    app.add_option("-p,--port", result.port,
+                   "TCP port; 0 for any free one, which is then printed [default: 10809]")
+        ->type_name("PORT")
+        ->excludes(unix_option)
+        ->group(group);
+    app.add_option("-i,-b,--ipaddr,--bind", result.address,
+                   "Address or host name to listen on; 0.0.0.0 for all IPv4 addresses [default: localhost]")
+        ->type_name("ADDRESS")
+        ->excludes(unix_option)
+        ->group(group);
+    app.add_option("-e,--shared,--max-connections", result.server.max_connections,
+                   "Serve at most this many connections at a time, others wait; 0 for no limit")
+        ->type_name("N")
+        ->capture_default_str()
+        ->group(group);
+    app.add_flag("-t,--persistent", texts.persistent, "Accepted for habit's sake: the server always stays")
+        ->group(group);
+    app.add_option("--handshake-limit", texts.handshake_limit,
+                   "Close a connection that is still in the handshake after this time; 0 for no limit")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0, 86400))
+        ->capture_default_str()
+        ->group(group);
+}
+
+void add_protocol_options(CLI::App& app, CommandLine& result, Texts& texts) {
+    const char* group = "What is offered";
+    const std::map<std::string, ReplyStyle> styles{{"simple", ReplyStyle::simple},
+                                                   {"structured", ReplyStyle::structured},
+                                                   {"extended", ReplyStyle::extended}};
+    app.add_option("--replies", result.server.session.most,
+                   "The most that is negotiated: simple, structured or extended [default: extended]")
+        ->transform(CLI::CheckedTransformer(styles).description(""))
+        ->type_name("STYLE")
+        ->group(group);
+    const std::map<std::string, Handshake> handshakes{{"oldstyle", Handshake::oldstyle},
+                                                      {"newstyle", Handshake::newstyle},
+                                                      {"fixed-newstyle", Handshake::fixed_newstyle}};
+    app.add_option("--handshake", result.server.session.handshake,
+                   "How it begins: oldstyle, newstyle or fixed-newstyle [default: fixed-newstyle]")
+        ->transform(CLI::CheckedTransformer(handshakes).description(""))
+        ->type_name("STYLE")
+        ->group(group);
+    app.add_option("--mask-handshake", texts.mask_handshake,
+                   "Offer only the handshake flags in this mask; 1 offers fixed newstyle without NO_ZEROES")
+        ->type_name("BITS")
+        ->group(group);
+    app.add_option("--block-size", texts.block_size,
+                   "Minimum and preferred block size and maximum payload [default: 1,4K,32M]")
+        ->type_name("MIN,PREF,MAX")
+        ->group(group);
+    auto* no_block_size =
+        app.add_flag("--no-block-size", texts.no_block_size, "Do not tell clients the block sizes")
+            ->group(group);
+    app.add_flag("--require-block-size", result.served.require_block_size,
+                 "Refuse clients that do not ask for the block sizes")
+        ->excludes(no_block_size)
+        ->group(group);
+    app.add_option("--without", texts.without,
+                   "Do not offer these: flush, fua, trim, write-zeroes, fast-zero, df, multi-conn, cache, "
+                   "block-status")
+        ->type_name("FEATURE,…")
+        ->group(group);
+    app.add_flag("--no-multi-conn", texts.no_multi_conn, "The same as --without multi-conn")->group(group);
+}
+
+void add_running_options(CLI::App& app, CommandLine& result) {
+    const char* group = "How it runs";
+    app.add_option("--threads", result.server.io_threads,
+                   "Threads for connections [default: one per processor, at most 4]")
+        ->type_name("N")
+        ->check(CLI::Range(1U, 256U))
+        ->group(group);
+    app.add_option("--workers", result.server.workers, "Threads for requests that wait for the disk")
+        ->type_name("N")
+        ->check(CLI::Range(1U, 256U))
+        ->capture_default_str()
+        ->group(group);
+    app.add_option("--pid-file", result.pid_file,
+                   "Write the process number here once connections are accepted")
+        ->type_name("PATH")
+        ->group(group);
+    app.add_flag("-v,--verbose", result.server.verbose,
+                 "Tell every message, field by field, on standard error")
+        ->group(group);
+}
+
+void interpret(CommandLine& result, const Texts& texts) {
+    if (!texts.memory.empty()) {
+        result.memory_size = size_argument("--memory", texts.memory);
+    }
+    if (result.file.empty() == !result.memory_size.has_value()) {
+        reject(result.file.empty() ? "name a FILE to serve, or --memory SIZE"
+                                   : "a FILE and --memory exclude each other: which one is to be served?");
+    }
+    if (!texts.block_size.empty()) {
+        result.served.block = block_sizes(texts.block_size);
+    }
+    if (!texts.without.empty()) {
+        switch_off(result.served.features, texts.without);
+    }
+    if (texts.no_multi_conn) {
+        result.served.features.multi_conn = false;
+    }
+    result.served.advertise_block_size = !texts.no_block_size;
+    if (!texts.mask_handshake.empty()) {
+        std::uint16_t mask = 0;
+        if (!CLI::detail::lexical_cast(texts.mask_handshake, mask)) {
+            reject(
+                fmt::format("--mask-handshake: '{}' is not a number from 0 to 65535", texts.mask_handshake));
+        }
+        result.server.session.handshake_flags_mask = mask;
+    }
+    for (const auto& [option, text] : {std::pair("--export-name", &result.served.name),
+                                       std::pair("--description", &result.served.description)}) {
+        if (!is_protocol_string(*text)) {
+            reject(fmt::format("{} takes at most {} bytes of UTF-8", option, nbd::max_string));
+        }
+    }
+    result.server.handshake_limit = std::chrono::seconds(texts.handshake_limit);
+}
+
+} // namespace
+
+Parsed parse_command_line(int argc, const char* const* argv, const std::string& version) {
+    CLI::App app("Serves a file or memory over NBD, the network block device protocol.", "nbd-resize-server");
+    CommandLine result;
+    Texts texts;
+    result.server.io_threads = std::clamp(std::thread::hardware_concurrency(), 1U, default_io_threads);
+    result.server.workers = default_workers;
+    result.server.max_connections = default_connections;
+    app.set_version_flag("-V,--version", "nbd-resize-server " + version);
+    app.get_formatter()->column_width(36);
+    app.footer(footer);
+    add_source_options(app, result, texts);
+    add_listening_options(app, result, texts);
+    add_protocol_options(app, result, texts);
+    add_running_options(app, result);
+    try {
+        app.parse(argc, argv);
+        interpret(result, texts);
+    } catch (const CLI::Success& done) {
+        return {std::nullopt, app.exit(done)};
+    } catch (const CLI::ParseError& error) {
+        std::cerr << "nbd-resize-server: " << error.what() << "\nTry 'nbd-resize-server --help'.\n";
+        return {std::nullopt, exit_code::usage};
+    }
+    return {std::move(result), exit_code::success};
+}
+
+} // namespace refserver
