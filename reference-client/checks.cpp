@@ -70,8 +70,7 @@ void check_command(const ExportInfo& info, const Operation& operation) {
 }
 
 void check_flags(const ExportInfo& info, const Operation& operation) {
-    const auto undocumented =
-        static_cast<std::uint16_t>(operation.flags & ~documented_flags(operation.type));
+    const auto undocumented = static_cast<std::uint16_t>(operation.flags & ~documented_flags(operation.type));
     if (undocumented != 0) {
         refuse(operation, EINVAL,
                fmt::format("{} does not belong to this command", nbd::command_flag_names(undocumented)));
@@ -95,19 +94,19 @@ void check_range(const ExportInfo& info, const Operation& operation) {
         refuse(operation, EINVAL, "the specification leaves open what a length of 0 does");
     }
     if (operation.offset > info.size || operation.length > info.size - operation.offset) {
-        refuse(operation, operation.type == Command::write || operation.type == Command::write_zeroes
-                              ? ENOSPC
-                              : EINVAL,
+        refuse(operation,
+               operation.type == Command::write || operation.type == Command::write_zeroes ? ENOSPC : EINVAL,
                fmt::format("the export ends at {}", info.size));
     }
     const std::uint32_t block = info.minimum_block();
     if (operation.offset % block != 0 || operation.length % block != 0) {
         refuse(operation, EINVAL, fmt::format("the server wants multiples of {} bytes", block));
     }
-    const bool carries = operation.type == Command::write ||
-                         (operation.type == Command::read && !info.structured);
+    const bool carries =
+        operation.type == Command::write || (operation.type == Command::read && !info.structured);
     if (carries && operation.length > info.maximum_payload()) {
-        refuse(operation, EINVAL, fmt::format("{} bytes are the most for one request", info.maximum_payload()));
+        refuse(operation, EINVAL,
+               fmt::format("{} bytes are the most for one request", info.maximum_payload()));
     }
 }
 

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-
 #include <poll.h>
 #include <sys/uio.h>
 
@@ -291,7 +290,8 @@ void Connection::serve(std::span<Connection* const> connections, int until_reada
         for (const Connection* connection : connections) {
             // An idle connection is left alone: what its server does is noticed by the next request.
             const bool busy = connection->transmission_->in_flight() > 0;
-            waiting.push_back({busy ? connection->socket_.descriptor() : -1, connection->awaited_events(), 0});
+            waiting.push_back(
+                {busy ? connection->socket_.descriptor() : -1, connection->awaited_events(), 0});
         }
         const int count = ::poll(waiting.data(), waiting.size(), -1);
         if (count > 0 && waiting[0].revents != 0) {
@@ -357,7 +357,9 @@ void Connection::cache(std::uint64_t offset, std::uint64_t length, std::uint16_t
     run(Operation::range(Command::cache, offset, length, flags));
 }
 
-void Connection::flush(std::uint16_t flags) { run(Operation::flush(flags)); }
+void Connection::flush(std::uint16_t flags) {
+    run(Operation::flush(flags));
+}
 
 std::vector<ContextStatus> Connection::block_status(std::uint64_t offset, std::uint64_t length,
                                                     std::uint16_t flags) {

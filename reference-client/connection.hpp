@@ -36,8 +36,8 @@ class Connection {
     /// of the operation has to stay valid until the completion was taken or the connection is gone.
     Cookie submit(Operation operation);
 
-    /// The same without waiting for the operating system: what it does not take at once is sent when bytes move
-    /// next.
+    /// The same without waiting for the operating system: what it does not take at once is sent when bytes
+    /// move next.
     Cookie post(Operation operation);
 
     /// Waits for the reply to this request. Errors of the server are in the completion.

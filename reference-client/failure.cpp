@@ -62,6 +62,8 @@ nbd::Error known_error(nbd::Error error) {
     return nbd::Error::inval;
 }
 
-Failure violation(const std::string& message) { return {FailureKind::protocol, EPROTO, message}; }
+Failure violation(const std::string& message) {
+    return {FailureKind::protocol, EPROTO, message};
+}
 
 } // namespace refclient

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-
 #include <poll.h>
 #include <sys/uio.h>
 
@@ -18,15 +17,17 @@ namespace {
 /// Time that a server gets to acknowledge NBD_OPT_ABORT. Nothing depends on the answer.
 constexpr auto abort_patience = std::chrono::seconds(1);
 
-void wait_for(const Socket& socket, short events, Clock::time_point deadline, const Negotiation& negotiation) {
+void wait_for(const Socket& socket, short events, Clock::time_point deadline,
+              const Negotiation& negotiation) {
     pollfd waiting{socket.descriptor(), events, 0};
     int ready = 0;
     do {
         ready = ::poll(&waiting, 1, poll_timeout(deadline));
     } while (ready < 0 && errno == EINTR);
     if (ready == 0) {
-        throw Failure(FailureKind::connection, ETIMEDOUT,
-                      fmt::format("timed out while waiting for the server to send {}", negotiation.awaited()));
+        throw Failure(
+            FailureKind::connection, ETIMEDOUT,
+            fmt::format("timed out while waiting for the server to send {}", negotiation.awaited()));
     }
 }
 

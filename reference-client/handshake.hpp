@@ -16,8 +16,8 @@ struct Handshaken {
 /// Connects to the server of a URI and carries out a handshake within `options.timeout`. Throws Failure.
 [[nodiscard]] Handshaken shake_hands(const nbd::Uri& uri, const Options& options, Goal goal);
 
-/// What NBD_OPT_INFO tells about an export, without entering the transmission phase; from a server that is too
-/// old for it, by entering and leaving it.
+/// What NBD_OPT_INFO tells about an export, without entering the transmission phase; from a server that is
+/// too old for it, by entering and leaving it.
 [[nodiscard]] ExportInfo query_info(const nbd::Uri& uri, const Options& options);
 
 /// The exports that NBD_OPT_LIST tells. The URI's export name is ignored.

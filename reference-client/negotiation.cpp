@@ -305,8 +305,8 @@ void Negotiation::take_export_name_reply(const nbd::Buffer& message) {
 void Negotiation::take_reply_header(const nbd::Buffer& message) {
     const nbd::Decoded<nbd::OptionReply> decoded = nbd::decode<nbd::OptionReply>(message);
     if (!decoded) {
-        throw violation(fmt::format("a reply to {} has {}", nbd::name(exchange_->option()),
-                                    decoded.error().describe()));
+        throw violation(
+            fmt::format("a reply to {} has {}", nbd::name(exchange_->option()), decoded.error().describe()));
     }
     const nbd::OptionReply reply = decoded.value();
     trace(Direction::received, reply);
@@ -339,8 +339,8 @@ void Negotiation::option_done() {
         return;
     }
     // No option will succeed without TLS, and a server that shuts down has to be left.
-    const bool hopeless = outcome.last == OptionReplyType::err_tls_reqd ||
-                          outcome.last == OptionReplyType::err_shutdown;
+    const bool hopeless =
+        outcome.last == OptionReplyType::err_tls_reqd || outcome.last == OptionReplyType::err_shutdown;
     const bool needed = option == Option::info || option == Option::go || option == Option::list;
     if (!outcome.accepted() && (needed || hopeless)) {
         exchange_->outcome() = std::move(outcome);
@@ -392,8 +392,9 @@ void Negotiation::refused() {
     if (about_export && outcome.last == OptionReplyType::err_unsup && !info_.extended()) {
         return send_export_name();
     }
-    std::string message = fmt::format("{} for {} was refused with {}: {}", nbd::name(option),
-                                      nbd::quoted(info_.name), nbd::name(outcome.last), explain(outcome.last));
+    std::string message =
+        fmt::format("{} for {} was refused with {}: {}", nbd::name(option), nbd::quoted(info_.name),
+                    nbd::name(outcome.last), explain(outcome.last));
     if (!about_export) {
         message = fmt::format("{} was refused with {}: {}", nbd::name(option), nbd::name(outcome.last),
                               explain(outcome.last));

@@ -29,7 +29,9 @@ Operation Operation::range(nbd::Command type, std::uint64_t offset, std::uint64_
     return operation;
 }
 
-Operation Operation::flush(std::uint16_t flags) { return range(nbd::Command::flush, 0, 0, flags); }
+Operation Operation::flush(std::uint16_t flags) {
+    return range(nbd::Command::flush, 0, 0, flags);
+}
 
 std::string to_text(const Operation& operation) {
     if (operation.type == nbd::Command::flush) {

@@ -17,12 +17,12 @@ using Cookie = std::uint64_t;
 /// A request and the memory that belongs to it, which has to stay valid until its completion.
 struct Operation {
     nbd::Command type = nbd::Command::read;
-    std::uint16_t flags = 0;              ///< `nbd::command_flag`; PAYLOAD_LEN is added where it is needed
-    std::uint64_t offset = 0;             ///< in bytes; 0 for a flush
-    std::uint64_t length = 0;             ///< in bytes; 0 for a flush
-    std::span<std::uint8_t> into;         ///< for a read: `length` bytes that take the data
-    nbd::Bytes data;                      ///< for a write: `length` bytes
-    std::vector<std::uint32_t> contexts;  ///< for block status: limit the reply to these ids; empty: to none
+    std::uint16_t flags = 0;             ///< `nbd::command_flag`; PAYLOAD_LEN is added where it is needed
+    std::uint64_t offset = 0;            ///< in bytes; 0 for a flush
+    std::uint64_t length = 0;            ///< in bytes; 0 for a flush
+    std::span<std::uint8_t> into;        ///< for a read: `length` bytes that take the data
+    nbd::Bytes data;                     ///< for a write: `length` bytes
+    std::vector<std::uint32_t> contexts; ///< for block status: limit the reply to these ids; empty: to none
 
     [[nodiscard]] static Operation read(std::uint64_t offset, std::span<std::uint8_t> into,
                                         std::uint16_t flags = 0);

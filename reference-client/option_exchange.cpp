@@ -60,8 +60,8 @@ bool is_utf8(std::string_view text) {
 
 void check_string(std::string_view what, std::string_view text) {
     if (text.size() > nbd::max_string) {
-        throw violation(fmt::format("{} of {} bytes, but a string has {} at most", what, text.size(),
-                                    nbd::max_string));
+        throw violation(
+            fmt::format("{} of {} bytes, but a string has {} at most", what, text.size(), nbd::max_string));
     }
     if (text.find('\0') != std::string_view::npos) {
         throw violation(fmt::format("{} {} has a NUL in it", what, nbd::quoted(text)));
@@ -88,11 +88,11 @@ void check_block_sizes(const BlockSizes& sizes) {
 }
 
 void OptionExchange::check_type() const {
-    const bool fits = reply_.type == OptionReplyType::ack || nbd::is_error(reply_.type) ||
-                      (reply_.type == OptionReplyType::server && option_ == Option::list) ||
-                      (reply_.type == OptionReplyType::info &&
-                       (option_ == Option::info || option_ == Option::go)) ||
-                      (reply_.type == OptionReplyType::meta_context && is_meta_option(option_));
+    const bool fits =
+        reply_.type == OptionReplyType::ack || nbd::is_error(reply_.type) ||
+        (reply_.type == OptionReplyType::server && option_ == Option::list) ||
+        (reply_.type == OptionReplyType::info && (option_ == Option::info || option_ == Option::go)) ||
+        (reply_.type == OptionReplyType::meta_context && is_meta_option(option_));
     if (!fits) {
         throw violation(
             fmt::format("{} is not a reply that {} can have", nbd::name(reply_.type), nbd::name(option_)));
@@ -102,8 +102,8 @@ void OptionExchange::check_type() const {
 OptionExchange::Payload OptionExchange::header(const nbd::OptionReply& reply) {
     reply_ = reply;
     if (reply.option != option_) {
-        throw violation(fmt::format("a reply to {}, but {} was sent", nbd::name(reply.option),
-                                    nbd::name(option_)));
+        throw violation(
+            fmt::format("a reply to {}, but {} was sent", nbd::name(reply.option), nbd::name(option_)));
     }
     check_type();
     if (reply.type == OptionReplyType::ack && reply.length != 0) {
@@ -117,8 +117,8 @@ OptionExchange::Payload OptionExchange::header(const nbd::OptionReply& reply) {
     }
     received_ += nbd::wire_size<nbd::OptionReply> + reply.length;
     if (received_ > max_option_replies) {
-        throw violation(fmt::format("the replies to {} exceed {} bytes", nbd::name(option_),
-                                    max_option_replies));
+        throw violation(
+            fmt::format("the replies to {} exceed {} bytes", nbd::name(option_), max_option_replies));
     }
     // An information type that nobody knows yet may be of any size and is to be ignored.
     return too_long ? Payload::skip : Payload::store;
@@ -187,8 +187,8 @@ void OptionExchange::finish() {
         return;
     }
     if ((option_ == Option::info || option_ == Option::go) && !outcome_.info) {
-        throw violation(fmt::format("NBD_REP_ACK to {} without NBD_INFO_EXPORT before it",
-                                    nbd::name(option_)));
+        throw violation(
+            fmt::format("NBD_REP_ACK to {} without NBD_INFO_EXPORT before it", nbd::name(option_)));
     }
     if (option_ == Option::set_meta_context) {
         std::vector<std::uint32_t> ids;

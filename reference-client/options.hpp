@@ -25,8 +25,8 @@ using Trace = std::function<void(Direction, std::string_view)>;
 struct Options {
     /// The best kind of replies to ask for; a server without them makes the client fall back.
     Replies replies = Replies::extended;
-    /// Set NBD_FLAG_C_FIXED_NEWSTYLE if the server has it. Without it no option but NBD_OPT_EXPORT_NAME may be
-    /// used.
+    /// Set NBD_FLAG_C_FIXED_NEWSTYLE if the server has it. Without it no option but NBD_OPT_EXPORT_NAME may
+    /// be used.
     bool fixed_newstyle = true;
     /// Set NBD_FLAG_C_NO_ZEROES if the server has it.
     bool no_zeroes = true;

@@ -168,7 +168,8 @@ void Pending::check_content(std::uint64_t offset, std::uint64_t length) {
     }
     const auto failed = error_offsets_.lower_bound(offset);
     if (failed != error_offsets_.end() && *failed - offset < length) {
-        throw violation(fmt::format("{} bytes at {} overlap an earlier error at {}", length, offset, *failed));
+        throw violation(
+            fmt::format("{} bytes at {} overlap an earlier error at {}", length, offset, *failed));
     }
 }
 

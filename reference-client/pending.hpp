@@ -14,8 +14,8 @@ namespace refclient {
 /// What was agreed on in the handshake, as far as replies depend on it.
 struct Agreement {
     nbd::HeaderStyle headers = nbd::HeaderStyle::compact;
-    bool structured = false;                    ///< structured replies or extended headers
-    std::vector<std::uint32_t> contexts;        ///< ids of the selected metadata contexts
+    bool structured = false;             ///< structured replies or extended headers
+    std::vector<std::uint32_t> contexts; ///< ids of the selected metadata contexts
 };
 
 /// The largest payload of a chunk that has to be stored, in bytes: a block status. The specification wants

@@ -54,7 +54,9 @@ Ticket Session::post(Operation operation) {
     return {index, connections_[index]->post(std::move(operation))};
 }
 
-Completion Session::wait(const Ticket& ticket) { return connections_[ticket.connection]->wait(ticket.cookie); }
+Completion Session::wait(const Ticket& ticket) {
+    return connections_[ticket.connection]->wait(ticket.cookie);
+}
 
 void Session::disconnect() {
     std::optional<Failure> first;

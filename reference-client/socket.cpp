@@ -3,16 +3,14 @@
 #include "protocol/describe.hpp"
 #include "reference-client/failure.hpp"
 
+#include <climits>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <cstring>
-#include <memory>
-#include <utility>
-
 #include <fcntl.h>
+#include <memory>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,6 +19,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utility>
 
 namespace refclient {
 namespace {
@@ -55,7 +54,7 @@ int connect_to(Socket& socket, const sockaddr* address, socklen_t size, Clock::t
     int result = 0;
     socklen_t result_size = sizeof(result);
     return ::getsockopt(socket.descriptor(), SOL_SOCKET, SO_ERROR, &result, &result_size) == 0 ? result
-                                                                                                 : errno;
+                                                                                               : errno;
 }
 
 Socket open_socket(int family, const std::string& doing) {
@@ -77,8 +76,7 @@ Socket connect_unix(const nbd::Uri& uri, Clock::time_point deadline) {
     }
     std::memcpy(address.sun_path, uri.socket.data(), uri.socket.size());
     const bool abstract = uri.socket.starts_with('\0');
-    const std::size_t size =
-        abstract ? offsetof(sockaddr_un, sun_path) + uri.socket.size() : sizeof(address);
+    const std::size_t size = abstract ? offsetof(sockaddr_un, sun_path) + uri.socket.size() : sizeof(address);
     Socket socket = open_socket(AF_UNIX, doing);
     const int code = connect_to(socket, reinterpret_cast<const sockaddr*>(&address),
                                 static_cast<socklen_t>(size), deadline);
@@ -155,7 +153,9 @@ Socket& Socket::operator=(Socket&& other) noexcept {
     return *this;
 }
 
-Socket::~Socket() { close(); }
+Socket::~Socket() {
+    close();
+}
 
 void Socket::close() {
     if (descriptor_ >= 0) {

@@ -18,7 +18,9 @@ constexpr std::size_t magic_size = 4;
 /// Memory for payloads grows with the bytes that arrive, not with what a header announces.
 constexpr std::size_t staging_step = 65536;
 
-std::uint32_t magic_of(const nbd::Buffer& bytes) { return nbd::detail::load_big<std::uint32_t>(bytes.data()); }
+std::uint32_t magic_of(const nbd::Buffer& bytes) {
+    return nbd::detail::load_big<std::uint32_t>(bytes.data());
+}
 
 } // namespace
 
@@ -158,9 +160,10 @@ void Transmission::take_magic() {
     const std::uint32_t magic = magic_of(staged_);
     if (agreement_.headers == nbd::HeaderStyle::extended) {
         if (magic != nbd::extended_reply_magic) {
-            throw violation(fmt::format("a reply begins with {:#010x}; with extended headers agreed it has to "
-                                        "be {:#010x}",
-                                        magic, nbd::extended_reply_magic));
+            throw violation(
+                fmt::format("a reply begins with {:#010x}; with extended headers agreed it has to "
+                            "be {:#010x}",
+                            magic, nbd::extended_reply_magic));
         }
         return take_chunk();
     }
@@ -242,9 +245,9 @@ void Transmission::feed_end() {
         failure_ = Failure(FailureKind::connection, ECONNRESET,
                            "the server closed the connection in the middle of a reply");
     } else if (!pending_.empty()) {
-        failure_ = Failure(FailureKind::connection, ECONNRESET,
-                           fmt::format("the server closed the connection with {} request(s) unanswered",
-                                       pending_.size()));
+        failure_ = Failure(
+            FailureKind::connection, ECONNRESET,
+            fmt::format("the server closed the connection with {} request(s) unanswered", pending_.size()));
     }
 }
 

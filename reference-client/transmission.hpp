@@ -81,7 +81,7 @@ class Transmission {
     std::span<std::uint8_t> target_; ///< data that are received in place
     Pending* current_ = nullptr;
     Cookie current_cookie_ = 0;
-    bool done_ = false; ///< the message is the last one to the current request
+    bool done_ = false;                      ///< the message is the last one to the current request
     std::optional<nbd::SimpleReply> simple_; ///< the header of the message, for what is said of a failure
     std::optional<nbd::Chunk> chunk_;        ///< likewise
     std::uint64_t position_ = 0;

@@ -78,8 +78,7 @@ ExportInfo ReferenceLibrary::connect(const Connect& step) {
         sessions_.erase(old);
     }
     return guarded([&] {
-        auto open = std::make_shared<OpenSession>(
-            OpenSession{{}, refclient::Session::open(uri, options_)});
+        auto open = std::make_shared<OpenSession>(OpenSession{{}, refclient::Session::open(uri, options_)});
         ExportInfo info = told(open->session.info());
         sessions_.emplace(step.connection, std::move(open));
         return info;
@@ -113,9 +112,13 @@ std::unique_ptr<Batch> ReferenceLibrary::zero(const Transfer& step) {
     return std::make_unique<ReferenceBatch>(find(step.connection), step, std::vector<std::byte>());
 }
 
-std::unique_ptr<Batch> ReferenceLibrary::trim(const Transfer& step) { return zero(step); }
+std::unique_ptr<Batch> ReferenceLibrary::trim(const Transfer& step) {
+    return zero(step);
+}
 
-std::unique_ptr<Batch> ReferenceLibrary::cache(const Transfer& step) { return zero(step); }
+std::unique_ptr<Batch> ReferenceLibrary::cache(const Transfer& step) {
+    return zero(step);
+}
 
 void ReferenceLibrary::flush(const Flush& step) {
     refclient::Session& session = find(step.connection)->session;

@@ -6,7 +6,6 @@
 #include <iostream>
 #include <map>
 #include <string>
-
 #include <unistd.h>
 
 namespace {

@@ -224,6 +224,14 @@ std::vector<ExpectationRow> read_rows(YamlMap& map, const FactVocabulary& facts)
 }
 
 void read_range(YamlMap& arguments, Step& step, bool repeats) {
+    if (step.kind == StepKind::read || step.kind == StepKind::write) {
+        arguments.optional("whole", [&](const YamlNode& value) { step.whole = value.boolean(); });
+        if (step.whole) {
+            step.offset = SizeExpression::parse("0");
+            step.length = SizeExpression::parse("size");
+            return;
+        }
+    }
     step.offset = read_size(arguments.required("offset"));
     step.length = read_size(arguments.required("length"));
     if (!repeats) {
@@ -312,6 +320,7 @@ Step read_step(const YamlNode& node, const std::string& default_rule, const Fact
     }
     step.rows = read_rows(map, facts);
     map.optional("rule", [&](const YamlNode& value) { step.rule = read_rule(value, requirements); });
+    map.optional("rule-on-error", [&](const YamlNode& value) { step.rule_on_error = read_rule(value, requirements); });
     map.optional("rule-on-success",
                  [&](const YamlNode& value) { step.rule_on_success = read_rule(value, requirements); });
     map.optional("record", [&](const YamlNode& value) { step.record = value.text(); });

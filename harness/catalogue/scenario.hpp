@@ -84,6 +84,7 @@ struct Step {
     SizeExpression length;
     std::optional<SizeExpression> stride;
     std::uint64_t count = 1;
+    bool whole = false;          ///< read, write: all of the export, in whatever pieces the client likes
     std::set<std::string> flags; ///< as in the driver protocol: "fua", "df", …
     bool abrupt = false;         ///< disconnect
     std::string background;      ///< the name of a background job that this step starts
@@ -91,6 +92,7 @@ struct Step {
 
     std::vector<ExpectationRow> rows;
     std::string rule;   ///< the requirement that is broken if the expectation is not met
+    std::string rule_on_error;   ///< the one that is broken by an error where success is expected; empty: `rule`
     std::string rule_on_success; ///< the one that is broken by a success where an error is expected; empty: `rule`
     std::string record; ///< what happens is written down under this name
 

@@ -38,6 +38,8 @@ namespace fs = std::filesystem;
 constexpr char watch_message = '+';
 constexpr char unwatch_message = '-';
 constexpr char finish_message = '.';
+// The janitor's own: from now on it survives what ends the runner.
+constexpr char ready_message = '!';
 
 constexpr auto sweep_limit = 10s;
 
@@ -113,6 +115,7 @@ void detach(int fd) {
     rename_process();
     detach(runner);
     constexpr int fd = 3;
+    static_cast<void>(::send(fd, &ready_message, 1, MSG_NOSIGNAL) == 1);
     std::set<std::string> directories;
     bool asked = false;
     std::string message(8192, '\0');
@@ -174,6 +177,18 @@ Janitor Janitor::start() {
     if (pid == 0) {
         runner.reset();
         run_janitor(janitor.get());
+    }
+    janitor.reset();
+    // Until it has detached itself, a Ctrl-C or a sweep would take it along with the runner.
+    char answer = 0;
+    ssize_t count = 0;
+    do {
+        count = ::recv(runner.get(), &answer, 1, 0);
+    } while (count < 0 && errno == EINTR);
+    if (count != 1 || answer != ready_message) {
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+        throw std::system_error(ECHILD, std::generic_category(), "the janitor ended before it could begin");
     }
     connection.store(runner.get());
     return {pid, std::move(runner)};

@@ -29,6 +29,10 @@ constexpr std::chrono::seconds start_patience{10};
 /// How long a client may take to end once it was told to.
 constexpr std::chrono::seconds finish_patience{5};
 
+/// The size of the requests in which a library reads or writes a whole export; every server takes it. Exports that
+/// are read as a whole have a size that is a multiple of it.
+constexpr std::uint64_t whole_piece = 256U * 1024;
+
 Deadline in(std::chrono::duration<double> time) {
     return std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(time);
 }
@@ -208,6 +212,11 @@ class CaseRun {
         result.offset = step.offset.evaluate(size());
         result.length = step.length.evaluate(size());
         result.count = step.count;
+        if (step.whole && item_.client_peer->kind == ClientKind::driver) {
+            // A program that copies cuts the export into pieces by itself; a library has to be told.
+            result.count = std::max<std::uint64_t>(size() / whole_piece, 1);
+            result.length = size() / result.count;
+        }
         result.stride = step.stride ? step.stride->evaluate(size()) : result.length;
         result.flags = step.flags;
         result.background = !step.background.empty();

@@ -213,7 +213,8 @@ StepJudgement judge(const Step& step, const ClientStep& evaluated, const Expecta
         judgement.unsupported = fmt::format("the client does not tell which error came: {}", error.message);
         return judgement;
     }
-    judgement.findings.push_back(broken(requirements, step.rule, error.where,
+    const std::string& rule = step.rule_on_error.empty() ? step.rule : step.rule_on_error;
+    judgement.findings.push_back(broken(requirements, rule, error.where,
                                         fmt::format("{} was expected, {}", expected.describe(), error.describe())));
     return judgement;
 }

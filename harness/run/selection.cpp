@@ -110,10 +110,6 @@ std::vector<Case> make_cases(const Catalogue& catalogue, const Selection& select
 
 namespace {
 
-bool reads_or_writes_all(const Step& step, std::uint64_t size) {
-    return step.offset.evaluate(size) == 0 && step.length.evaluate(size) == size && step.count == 1;
-}
-
 std::string inexpressible_step(const Case& item, const Step& step) {
     const Peer& peer = *item.client_peer;
     const std::string operation = name(step.kind);
@@ -126,6 +122,9 @@ std::string inexpressible_step(const Case& item, const Step& step) {
     if (peer.kind == ClientKind::program && step.abrupt) {
         return fmt::format("{} cannot leave abruptly", peer.name);
     }
+    const bool maps_all = step.kind == StepKind::map && step.offset.evaluate(item.scenario->setup.size) == 0 &&
+                          step.length.evaluate(item.scenario->setup.size) == item.scenario->setup.size;
+    const bool whole = step.whole || maps_all;
     const auto form = peer.templates.find(operation);
     for (const std::string& flag : step.flags) {
         const bool known = peer.kind == ClientKind::driver ? peer.flags.contains(flag)
@@ -137,7 +136,7 @@ std::string inexpressible_step(const Case& item, const Step& step) {
     if (peer.kind != ClientKind::driver && (step.count > 1 || !step.background.empty())) {
         return fmt::format("{} cannot be told to have several requests in flight", peer.name);
     }
-    if (form != peer.templates.end() && form->second.whole && !reads_or_writes_all(step, item.scenario->setup.size)) {
+    if (form != peer.templates.end() && form->second.whole && !whole) {
         return fmt::format("{} can only '{}' the whole export", peer.name, operation);
     }
     return {};

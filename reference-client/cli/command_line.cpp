@@ -38,13 +38,15 @@ Exit status:
   1  the server answered with an error, the connection failed, or a file could not be used
   2  wrong usage)";
 
-constexpr std::array<std::string_view, 10> commands = {"info", "list", "read",  "write", "zero",
+constexpr std::array<std::string_view, 10> commands = {"info", "list",  "read",  "write", "zero",
                                                        "trim", "cache", "flush", "map",   "copy"};
 
 const std::map<std::string, Replies> reply_kinds = {
     {"simple", Replies::simple}, {"structured", Replies::structured}, {"extended", Replies::extended}};
 
-bool is_command(const std::string& argument) { return std::ranges::find(commands, argument) != commands.end(); }
+bool is_command(const std::string& argument) {
+    return std::ranges::find(commands, argument) != commands.end();
+}
 
 bool is_uri(const std::string& argument) {
     return argument.starts_with("nbd") && argument.find("://") != std::string::npos;
@@ -80,7 +82,8 @@ CLI::Option* add_size(CLI::App& app, const std::string& name, std::uint64_t& val
 CLI::Option* add_size(CLI::App& app, const std::string& name, std::optional<std::uint64_t>& value,
                       const std::string& text) {
     return app
-        .add_option_function<std::uint64_t>(name, [&value](const std::uint64_t& given) { value = given; }, text)
+        .add_option_function<std::uint64_t>(
+            name, [&value](const std::uint64_t& given) { value = given; }, text)
         ->transform(CLI::AsSizeValue(false))
         ->type_name("SIZE");
 }
@@ -154,8 +157,8 @@ void add_transfers(CLI::App& app, Request& request) {
     CLI::App& writing =
         add_command(app, request, "write", "Write a file, standard input or a pattern into a range");
     add_size(writing, "offset", request.write.offset, "Where to begin")->required();
-    auto* const input = writing.add_option("-i,--input", request.write.input, "Read from this file")
-                            ->type_name("FILE");
+    auto* const input =
+        writing.add_option("-i,--input", request.write.input, "Read from this file")->type_name("FILE");
     auto* const length = add_size(writing, "--length", request.write.length,
                                   "How much to write; to the end of the input if left out");
     writing
@@ -167,7 +170,8 @@ void add_transfers(CLI::App& app, Request& request) {
         ->type_name("BYTE")
         ->needs(length)
         ->excludes(input);
-    writing.add_flag("--fua", request.write.fua, "Reply only when it is on stable storage (NBD_CMD_FLAG_FUA)");
+    writing.add_flag("--fua", request.write.fua,
+                     "Reply only when it is on stable storage (NBD_CMD_FLAG_FUA)");
     writing.callback([&request] {
         request.work = [&request](const nbd::Uri& uri) { write(uri, request.settings, request.write); };
     });
@@ -181,8 +185,8 @@ void add_transfers(CLI::App& app, Request& request) {
 }
 
 void add_copy(CLI::App& app, Request& request) {
-    CLI::App& copying =
-        add_command(app, request, "copy", "Copy an export to a file, a file to an export, or between exports");
+    CLI::App& copying = add_command(app, request, "copy",
+                                    "Copy an export to a file, a file to an export, or between exports");
     copying.add_option("source", request.copy.source, "A URI or a file")->required()->type_name("SOURCE");
     copying.add_option("destination", request.copy.destination, "A URI or a file")
         ->required()

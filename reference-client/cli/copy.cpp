@@ -19,7 +19,9 @@
 namespace refclient::cli {
 namespace {
 
-bool is_uri(const std::string& text) { return text.find("://") != std::string::npos; }
+bool is_uri(const std::string& text) {
+    return text.find("://") != std::string::npos;
+}
 
 /// A side of the copy: an export or a file.
 struct Side {
@@ -218,9 +220,8 @@ PlanSizes plan_sizes(const Side& source, const Side& destination, const CopyArgu
     PlanSizes sizes;
     sizes.total = source.size;
     sizes.block = std::max(source.block(), destination.block());
-    const std::uint64_t most =
-        std::min({arguments.request_size, source.payload(), destination.payload(),
-                  std::uint64_t{nbd::default_max_payload}});
+    const std::uint64_t most = std::min({arguments.request_size, source.payload(), destination.payload(),
+                                         std::uint64_t{nbd::default_max_payload}});
     sizes.data = std::max<std::uint64_t>(most - most % sizes.block, sizes.block);
     const bool writes_zeroes =
         destination.session && !destination.session->info().has(nbd::transmission_flag::send_write_zeroes);

@@ -32,8 +32,8 @@ class ExtentMerger {
     MappedExtent held_;
 };
 
-/// Calls `each` with the runs of a range, in order, without gaps, cut to the range. The context must have been
-/// selected. Throws Failure.
+/// Calls `each` with the runs of a range, in order, without gaps, cut to the range. The context must have
+/// been selected. Throws Failure.
 void map_range(Connection& connection, std::string_view context, std::uint64_t offset, std::uint64_t length,
                const std::function<void(const MappedExtent&)>& each);
 

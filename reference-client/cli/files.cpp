@@ -7,11 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <utility>
-
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace refclient::cli {
 namespace {
@@ -38,9 +37,13 @@ File::~File() {
     }
 }
 
-File File::standard_input() { return {STDIN_FILENO, "standard input", false}; }
+File File::standard_input() {
+    return {STDIN_FILENO, "standard input", false};
+}
 
-File File::standard_output() { return {STDOUT_FILENO, "standard output", false}; }
+File File::standard_output() {
+    return {STDOUT_FILENO, "standard output", false};
+}
 
 File File::open(const std::string& path) {
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -58,7 +61,9 @@ File File::create(const std::string& path) {
     return {descriptor, path, true};
 }
 
-void File::fail(std::string_view doing) const { throw file_failure(name_, doing, errno); }
+void File::fail(std::string_view doing) const {
+    throw file_failure(name_, doing, errno);
+}
 
 std::size_t File::read(std::span<std::uint8_t> room) {
     std::size_t count = 0;

@@ -40,7 +40,8 @@ class File {
     void write_at(std::uint64_t offset, nbd::Bytes bytes);
     /// Makes bytes read as zero; as a hole if the file can have one, unless `allocate`.
     void zero_at(std::uint64_t offset, std::uint64_t length, bool allocate);
-    /// The first byte from `offset` that is (`data`) or is not in a hole, below `end`; `end` if there is none.
+    /// The first byte from `offset` that is (`data`) or is not in a hole, below `end`; `end` if there is
+    /// none.
     [[nodiscard]] std::uint64_t next(std::uint64_t offset, std::uint64_t end, bool data) const;
     /// Puts everything on stable storage.
     void sync();

@@ -16,8 +16,8 @@ namespace refclient::cli {
 /// "0:07", "12:30", "3:00:00".
 [[nodiscard]] std::string human_time(std::chrono::seconds time);
 
-/// Lines of 16 bytes: offset, hexadecimal, ASCII. Runs of equal lines are written as one "*", so the last line
-/// is the offset of the end.
+/// Lines of 16 bytes: offset, hexadecimal, ASCII. Runs of equal lines are written as one "*", so the last
+/// line is the offset of the end.
 class HexDump {
   public:
     /// `offset` is that of the first byte.

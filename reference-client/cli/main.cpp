@@ -2,4 +2,6 @@
 
 #include "reference-client/cli/command_line.hpp"
 
-int main(int argc, char** argv) { return refclient::cli::run(argc, argv); }
+int main(int argc, char** argv) {
+    return refclient::cli::run(argc, argv);
+}

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstdio>
-
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -26,8 +25,8 @@ std::string progress_line(std::uint64_t done, std::uint64_t total, std::chrono::
                           unsigned width) {
     const double share = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
     const double rate = elapsed.count() > 0 ? static_cast<double>(done) / elapsed.count() : 0;
-    std::string text = fmt::format(" {:3.0f}% {:>10}/s", share * 100,
-                                   human_size(static_cast<std::uint64_t>(rate)));
+    std::string text =
+        fmt::format(" {:3.0f}% {:>10}/s", share * 100, human_size(static_cast<std::uint64_t>(rate)));
     if (rate > 0 && done < total) {
         const auto left = static_cast<std::int64_t>(static_cast<double>(total - done) / rate);
         text += fmt::format(" ETA {:>6}", human_time(std::chrono::seconds(left)));
@@ -45,7 +44,9 @@ Progress::Progress(std::uint64_t total, bool enabled)
   : total_(total)
   , enabled_(enabled && ::isatty(STDERR_FILENO) == 1) {}
 
-Progress::~Progress() { clear(); }
+Progress::~Progress() {
+    clear();
+}
 
 void Progress::update(std::uint64_t done) {
     const auto now = Clock::now();

@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <iostream>
-
 #include <unistd.h>
 
 namespace refclient::cli {
@@ -82,8 +81,8 @@ void write(const nbd::Uri& uri, const Settings& settings, const WriteArguments& 
         std::uint64_t offset = arguments.offset;
         nbd::Buffer buffer(static_cast<std::size_t>(std::min(piece, left)));
         while (left > 0) {
-            const std::span<std::uint8_t> room =
-                std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), left)));
+            const std::span<std::uint8_t> room = std::span(buffer).first(
+                static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), left)));
             const std::size_t count = input.read(room);
             if (count == 0) {
                 break;
@@ -93,8 +92,7 @@ void write(const nbd::Uri& uri, const Settings& settings, const WriteArguments& 
             left -= count;
         }
         if (arguments.length && left > 0) {
-            throw Failure(FailureKind::local, EINVAL,
-                          fmt::format("the input ended {} bytes early", left));
+            throw Failure(FailureKind::local, EINVAL, fmt::format("the input ended {} bytes early", left));
         }
     }
     connection->disconnect();

@@ -117,8 +117,7 @@ TEST(Connection, FailsEverythingInFlightWhenTheServerGoes) {
     }
     server.join();
     for (std::size_t i = 0; i < cookies.size(); ++i) {
-        const auto failure =
-            failure_of([&] { static_cast<void>(connection->wait(cookies[i])); });
+        const auto failure = failure_of([&] { static_cast<void>(connection->wait(cookies[i])); });
         // What was answered before is not lost.
         EXPECT_EQ(failure.has_value(), i != 2) << i;
         if (failure) {
@@ -217,7 +216,9 @@ struct Refusal {
     std::string symbol;
 };
 
-std::ostream& operator<<(std::ostream& out, const Refusal& refusal) { return out << refusal.name; }
+std::ostream& operator<<(std::ostream& out, const Refusal& refusal) {
+    return out << refusal.name;
+}
 
 class LocalChecks : public ::testing::TestWithParam<Refusal> {};
 

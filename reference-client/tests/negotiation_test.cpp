@@ -11,8 +11,8 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using testing::hex;
+using ::testing::IsEmpty;
 using testing::to_hex;
 
 // What servers send.
@@ -43,7 +43,7 @@ const std::string opt_abort = ihaveopt + "0000000200000000";
 const std::string opt_list = ihaveopt + "0000000300000000";
 const std::string opt_set_meta_x = ihaveopt + "0000000a 0000001c 00000001 78 00000001 0000000f "
                                               "626173653a616c6c6f636174696f6e"; // x, base:allocation
-const std::string go_payload_x = "00000001 78 0003 0001 0002 0003";            // name, description, sizes
+const std::string go_payload_x = "00000001 78 0003 0001 0002 0003";             // name, description, sizes
 const std::string opt_go_x = ihaveopt + "00000007 0000000d" + go_payload_x;
 const std::string opt_info_x = ihaveopt + "00000006 0000000d" + go_payload_x;
 const std::string opt_export_x = ihaveopt + "00000001 00000001 78";
@@ -55,14 +55,16 @@ struct Script {
     Options options{};
     Goal goal = Goal::transmission;
     std::string export_name = "x";
-    bool end = false;                         ///< the server closes the connection then
-    std::optional<FailureKind> failure{};     ///< expected
-    std::string says{};                       ///< part of the failure's message
-    bool transmission = true;                 ///< expected, if there is no failure
+    bool end = false;                               ///< the server closes the connection then
+    std::optional<FailureKind> failure{};           ///< expected
+    std::string says{};                             ///< part of the failure's message
+    bool transmission = true;                       ///< expected, if there is no failure
     std::function<void(const ExportInfo&)> check{}; ///< of what was learnt
 };
 
-std::ostream& operator<<(std::ostream& out, const Script& script) { return out << script.name; }
+std::ostream& operator<<(std::ostream& out, const Script& script) {
+    return out << script.name;
+}
 
 Options plain() {
     Options options;
@@ -351,7 +353,10 @@ Script broken(const std::string& name, const std::string& after_greeting, const 
 
 const Script violations[] = {
     {.name = "no NBD server at all",
-     .server = "53534800" "2d322e30" "2d4f7065" "6e535348",
+     .server = "53534800"
+               "2d322e30"
+               "2d4f7065"
+               "6e535348",
      .client = "",
      .failure = FailureKind::protocol,
      .says = "NBDMAGIC"},
@@ -374,8 +379,8 @@ const Script violations[] = {
     broken("NBD_INFO_EXPORT too long", reply + go + "000000030000000d 0000 0000000000100000 0005 00",
            "left over"),
     broken("information without type", reply + go + "0000000300000001 00", "too short"),
-    broken("minimum block not a power of 2",
-           reply + go + "00000003 0000000e 0003 00000300 00001000 02000000", "power of 2"),
+    broken("minimum block not a power of 2", reply + go + "00000003 0000000e 0003 00000300 00001000 02000000",
+           "power of 2"),
     broken("minimum block of 0", reply + go + "00000003 0000000e 0003 00000000 00001000 02000000",
            "power of 2"),
     broken("minimum block too large", reply + go + "00000003 0000000e 0003 00020000 00020000 02000000",
@@ -418,8 +423,8 @@ INSTANTIATE_TEST_SUITE_P(Violations, NegotiationScripts, ::testing::ValuesIn(vio
 
 TEST(Negotiation, ListsExportsWithTheirDescriptions) {
     Negotiation negotiation({}, Goal::list, "");
-    negotiation.feed(hex(greeting + reply + list_option + "00000002 00000005 00000001 61" + reply + list_option +
-                         "00000002 00000009 00000001 62 74657874" + reply + list_option +
+    negotiation.feed(hex(greeting + reply + list_option + "00000002 00000005 00000001 61" + reply +
+                         list_option + "00000002 00000009 00000001 62 74657874" + reply + list_option +
                          "00000002 00000004 00000000" + reply + list_option + ack + abort_ack));
     ASSERT_TRUE(negotiation.finished());
     EXPECT_FALSE(negotiation.failure());

@@ -5,10 +5,10 @@
 #include "reference-client/transmission.hpp"
 
 #include <gtest/gtest.h>
-#include <rapidcheck.h>
-#include <rapidcheck/gtest.h>
 
 #include <algorithm>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
 #include <set>
 
 namespace refclient {
@@ -73,21 +73,20 @@ RC_GTEST_PROP(TransmissionProperty, GarbageIsSurvived, ()) {
     for (int replies = *rc::gen::inRange(0, 20); replies > 0 && !transmission.failure(); --replies) {
         const auto cookie = *rc::gen::inRange<std::uint64_t>(0, 9);
         // Headers whose fields fit each other most of the time, so that what follows them is reached.
-        const auto payload =
-            *rc::gen::container<nbd::Buffer>(*rc::gen::inRange(0, 80), rc::gen::inRange<std::uint8_t>(0, 3));
+        const auto payload = *rc::gen::container<nbd::Buffer>(*rc::gen::inRange<std::size_t>(0, 80),
+                                                              rc::gen::inRange<std::uint8_t>(0, 3));
         const bool right = *rc::gen::inRange(0, 8) != 0;
         nbd::Buffer message;
         if (agreement.structured) {
-            nbd::encode_chunk_to(
-                message,
-                {*rc::gen::inRange<std::uint16_t>(0, 2),
-                 *rc::gen::element(nbd::ChunkType::none, nbd::ChunkType::offset_data,
-                                   nbd::ChunkType::offset_hole, nbd::ChunkType::block_status,
-                                   nbd::ChunkType::block_status_ext, nbd::ChunkType::error,
-                                   nbd::ChunkType::error_offset),
-                 cookie, right ? offsets[cookie] : 0,
-                 right ? payload.size() : *rc::gen::arbitrary<std::uint32_t>()},
-                agreement.headers);
+            nbd::encode_chunk_to(message,
+                                 {*rc::gen::inRange<std::uint16_t>(0, 2),
+                                  *rc::gen::element(nbd::ChunkType::none, nbd::ChunkType::offset_data,
+                                                    nbd::ChunkType::offset_hole, nbd::ChunkType::block_status,
+                                                    nbd::ChunkType::block_status_ext, nbd::ChunkType::error,
+                                                    nbd::ChunkType::error_offset),
+                                  cookie, right ? offsets[cookie] : 0,
+                                  right ? payload.size() : *rc::gen::arbitrary<std::uint32_t>()},
+                                 agreement.headers);
         } else {
             nbd::encode_to(message,
                            nbd::SimpleReply{*rc::gen::element(nbd::Error::none, nbd::Error::io), cookie});

@@ -194,9 +194,14 @@ void Connection::linger() {
     lingering_ = true;
     deadline_ = Clock::now() + farewell;
     discard_input();
-    if (!closed_) {
-        update_interest();
+    if (closed_) {
+        return;
     }
+    if (shutting_down_) {
+        // What came so far is discarded; the end of the server does not wait for more.
+        return close();
+    }
+    update_interest();
 }
 
 void Connection::discard_input() {
@@ -236,8 +241,11 @@ void Connection::update_interest() {
 }
 
 void Connection::shut_down() {
-    if (closed_ || lingering_) {
+    if (closed_) {
         return;
+    }
+    if (lingering_) {
+        return close();
     }
     shutting_down_ = true;
     guarded([this] {

@@ -45,11 +45,11 @@ std::string simple(const std::string& error) {
     return "67446698 " + error + " 'cookie-1' ";
 }
 std::string chunk(const std::string& flags, const std::string& type, const std::string& length) {
-    return "668e33ef " + flags + type + " 'cookie-1' " + length;
+    return " 668e33ef " + flags + type + " 'cookie-1' " + length;
 }
 std::string extended_chunk(const std::string& flags, const std::string& type, const std::string& offset,
                            const std::string& length) {
-    return "6e8a278c " + flags + type + " 'cookie-1' " + offset + length;
+    return " 6e8a278c " + flags + type + " 'cookie-1' " + offset + length;
 }
 const std::string done = chunk("0001", "0000", "00000000");
 /// The start of a structured error chunk; its length is that of the message, which is compared apart.
@@ -224,7 +224,7 @@ const Case structured_cases[] = {
      chunk("0001", "0001", "00002008") + at_0 + "'0123456789abcdef' 00*8176"},
     {"read_nothing", structured, read(at_0, "00000000"), done},
     {"read_past_the_end", structured, read(at_end, "00000001"), error_chunk("00000016")},
-    {"read_with_df_above_the_maximum", structured, request("0004", "0000", at_0, "00100200"),
+    {"read_with_df_above_the_maximum", structured, request("0004", "0000", at_0, "00080000"),
      error_chunk("0000004b"), false, blocks({1, 512, 1 << 18})},
     {"read_above_the_maximum_in_parts", structured, read("0000000000000000", "00001800"),
      chunk("0000", "0001", "00000808") + at_0 + "'0123456789abcdef' 00*2032" +

@@ -83,11 +83,10 @@ TEST_F(JanitorTest, IsNotMetBySignalsToTheRunner) {
 
 TEST_F(JanitorTest, HasANameAndASessionOfItsOwn) {
     const std::string proc = "/proc/" + std::to_string(janitor) + "/";
-    EXPECT_TRUE(eventually([&] { return read_file(proc + "comm") == "nbdi-janitor\n"; }));
-    EXPECT_TRUE(eventually([&] {
-        const std::string line = read_file(proc + "cmdline");
-        return line.substr(0, line.find('\0')) == "nbdi-janitor" && line.find("peer") == std::string::npos;
-    }));
+    EXPECT_EQ(read_file(proc + "comm"), "nbdi-janitor\n");
+    const std::string line = read_file(proc + "cmdline");
+    EXPECT_EQ(line.substr(0, line.find('\0')), "nbdi-janitor");
+    EXPECT_EQ(line.find("peer"), std::string::npos) << line;
     EXPECT_EQ(::getsid(janitor), janitor);
     std::vector<std::string> descriptors;
     for (const auto& entry : fs::directory_iterator(proc + "fd"))

@@ -4,16 +4,15 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <fcntl.h>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
-#include <system_error>
-#include <utility>
-
-#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <system_error>
 #include <unistd.h>
+#include <utility>
 
 namespace refclient::testing {
 namespace {
@@ -75,20 +74,40 @@ TemporaryFolder::~TemporaryFolder() {
 Process::Process(const std::vector<std::string>& command)
   : pid_(start(command, {})) {}
 
-Process::Process(Process&& other) noexcept
-  : pid_(std::exchange(other.pid_, -1)) {}
+Process Process::daemon(pid_t leader) {
+    return {leader, true};
+}
 
-Process::~Process() { kill(); }
+Process::Process(Process&& other) noexcept
+  : pid_(std::exchange(other.pid_, -1))
+  , daemon_(other.daemon_) {}
+
+Process& Process::operator=(Process&& other) noexcept {
+    kill();
+    pid_ = std::exchange(other.pid_, -1);
+    daemon_ = other.daemon_;
+    return *this;
+}
+
+Process::~Process() {
+    kill();
+}
 
 void Process::kill() {
-    if (pid_ > 0) {
-        ::kill(pid_, SIGKILL);
-        ::waitpid(pid_, nullptr, 0);
-        pid_ = -1;
+    if (pid_ <= 0) {
+        return;
     }
+    ::kill(daemon_ ? -pid_ : pid_, SIGKILL);
+    if (!daemon_) {
+        ::waitpid(pid_, nullptr, 0);
+    }
+    pid_ = -1;
 }
 
 bool Process::running() {
+    if (daemon_) {
+        return pid_ > 0 && ::kill(pid_, 0) == 0;
+    }
     if (pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_) {
         pid_ = -1;
     }

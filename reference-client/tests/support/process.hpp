@@ -5,9 +5,8 @@
 #include <chrono>
 #include <filesystem>
 #include <string>
-#include <vector>
-
 #include <sys/types.h>
+#include <vector>
 
 namespace refclient::testing {
 
@@ -28,15 +27,22 @@ class TemporaryFolder {
 class Process {
   public:
     explicit Process(const std::vector<std::string>& command);
+    /// A daemon that leads a process group of its own, all of which is killed.
+    [[nodiscard]] static Process daemon(pid_t leader);
     Process(Process&& other) noexcept;
-    Process& operator=(Process&&) = delete;
+    Process& operator=(Process&& other) noexcept;
     ~Process();
     /// Kills it at once.
     void kill();
     [[nodiscard]] bool running();
 
   private:
+    Process(pid_t pid, bool daemon)
+      : pid_(pid)
+      , daemon_(daemon) {}
+
     pid_t pid_;
+    bool daemon_ = false;
 };
 
 /// What a program that has ended left behind.

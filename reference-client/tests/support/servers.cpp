@@ -9,12 +9,11 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <stdexcept>
-#include <system_error>
-
 #include <netinet/in.h>
+#include <stdexcept>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace refclient::testing {
@@ -48,31 +47,46 @@ std::vector<ServerKind> make_kinds() {
     using Folder = TemporaryFolder;
     using Text = std::string;
     std::vector<ServerKind> kinds;
-    kinds.emplace_back("nbdkit", "nbdkit", "",
-                       [](const Folder&, const Text& image, const Text& socket) { return nbdkit(socket, image); });
-    kinds.emplace_back("nbdkit_simple", "nbdkit", "", [](const Folder&, const Text& image, const Text& socket) {
-        return nbdkit(socket, image, {"--no-sr"});
+    kinds.emplace_back("nbdkit", "nbdkit", "", [](const Folder&, const Text& image, const Text& socket) {
+        return nbdkit(socket, image);
     });
-    kinds.emplace_back("nbdkit_oldstyle", "nbdkit", "", [](const Folder&, const Text& image, const Text& socket) {
-        return nbdkit(socket, image, {"--oldstyle"});
-    });
-    kinds.emplace_back("qemu_nbd", "qemu-nbd", "disk", [](const Folder&, const Text& image, const Text& socket) {
-        return std::vector<std::string>{"qemu-nbd", "-k", socket, "-f",       "raw",  "-x",
-                                        "disk",     "-t", "-e",   "8",        "--discard=unmap",
-                                        "--detect-zeroes=off",    image};
-    });
-    kinds.emplace_back("nbd_server", "nbd-server", "disk",
-                       [](const Folder& folder, const Text& image, const Text& socket) {
-                           const std::string config = folder.file("config");
-                           std::ofstream(config) << "[generic]\nallowlist = true\nunixsock = " << socket
-                                                 << "\nlistenaddr = 127.0.0.1\nport = 0\n[disk]\nexportname = "
-                                                 << image << "\nflush = true\nfua = true\ntrim = true\n";
-                           return std::vector<std::string>{"nbd-server", "-d", "-C", config};
-                       });
-    kinds.emplace_back("reference_server", NBD_BIN_DIR "/nbd-resize-server", "",
+    kinds.emplace_back("nbdkit_simple", "nbdkit", "",
                        [](const Folder&, const Text& image, const Text& socket) {
-                           return std::vector<std::string>{NBD_BIN_DIR "/nbd-resize-server", "-U", socket, image};
+                           return nbdkit(socket, image, {"--no-sr"});
                        });
+    kinds.emplace_back("nbdkit_oldstyle", "nbdkit", "",
+                       [](const Folder&, const Text& image, const Text& socket) {
+                           return nbdkit(socket, image, {"--oldstyle"});
+                       });
+    kinds.emplace_back("qemu_nbd", "qemu-nbd", "disk",
+                       [](const Folder&, const Text& image, const Text& socket) {
+                           return std::vector<std::string>{"qemu-nbd",
+                                                           "-k",
+                                                           socket,
+                                                           "-f",
+                                                           "raw",
+                                                           "-x",
+                                                           "disk",
+                                                           "-t",
+                                                           "-e",
+                                                           "8",
+                                                           "--discard=unmap",
+                                                           "--detect-zeroes=off",
+                                                           image};
+                       });
+    kinds.emplace_back(
+        "nbd_server", "nbd-server", "disk", [](const Folder& folder, const Text& image, const Text& socket) {
+            const std::string config = folder.file("config");
+            std::ofstream(config) << "[generic]\nunixsock = " << socket
+                                  << "\nallowlist = true\n[disk]\nexportname = " << image
+                                  << "\nflush = true\nfua = true\ntrim = true\n";
+            return std::vector<std::string>{"nbd-server", "-C", config, "-p", folder.file("pid")};
+        });
+    kinds.emplace_back(
+        "reference_server", NBD_BIN_DIR "/nbd-resize-server", "",
+        [](const Folder&, const Text& image, const Text& socket) {
+            return std::vector<std::string>{NBD_BIN_DIR "/nbd-resize-server", "-U", socket, image};
+        });
     return kinds;
 }
 
@@ -84,6 +98,14 @@ RunningServer ServerKind::start(const std::string& image) const {
     std::vector<std::string> command = command_(*folder, image, socket);
     command.front() = find_program(command.front());
     Process process(command);
+    // nbd-server always goes into the background, and tells where.
+    if (const std::string pid_file = folder->file("pid"); command.back() == pid_file) {
+        pid_t pid = 0;
+        if (!eventually([&] { return std::ifstream(pid_file) >> pid && pid > 0; })) {
+            throw std::runtime_error(fmt::format("{} does not start", name_));
+        }
+        process = Process::daemon(pid);
+    }
     if (!eventually([&] { return accepts(socket) || !process.running(); }) || !process.running()) {
         throw std::runtime_error(fmt::format("{} does not start", name_));
     }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -55,6 +56,11 @@ class ServerKind {
     Command command_;
 };
 
+/// For messages of the test framework.
+inline void PrintTo(const ServerKind& kind, std::ostream* out) {
+    *out << kind.name();
+}
+
 /// nbdkit (also without structured replies, and oldstyle), qemu-nbd, nbd-server, nbd-resize-server.
 [[nodiscard]] const std::vector<ServerKind>& server_kinds();
 [[nodiscard]] const ServerKind& server_kind(const std::string& name);
@@ -72,8 +78,8 @@ class ScriptedServer {
         [[nodiscard]] nbd::Buffer receive(std::size_t count) const;
         /// Everything up to the end.
         [[nodiscard]] nbd::Buffer receive_all() const;
-        /// Greets and answers NBD_OPT_GO (asked for with simple replies and the empty name): an export of this
-        /// size with these transmission flags.
+        /// Greets and answers NBD_OPT_GO (asked for with simple replies and the empty name): an export of
+        /// this size with these transmission flags.
         void shake_hands(std::uint64_t size, std::uint16_t flags) const;
 
       private:
