@@ -1,5 +1,6 @@
 #include "protocol/uri.hpp"
 
+#include <boost/core/detail/string_view.hpp>
 #include <boost/url/encode.hpp>
 #include <boost/url/grammar/lut_chars.hpp>
 #include <boost/url/ipv6_address.hpp>
@@ -32,7 +33,7 @@ constexpr std::array<Scheme, 4> schemes{{
 
 constexpr std::string_view tls_parameters[] = {"tls-type", "tls-hostname", "tls-verify-peer"};
 
-urls::string_view as_boost(std::string_view text) {
+boost::core::string_view as_boost(std::string_view text) {
     return {text.data(), text.size()};
 }
 
@@ -54,6 +55,33 @@ void check_characters(std::string_view text) {
             throw UriError("URI",
                            "a % must be followed by two hexadecimal digits; % itself is written as %25", i);
         }
+    }
+}
+
+/// Refuses what Boost's versions take differently: 1.81 makes a path of a port that is no number, 1.83 takes
+/// zones.
+void check_authority(std::string_view text) {
+    const std::size_t start = text.find(':') + 1;
+    if (!text.substr(start).starts_with("//")) {
+        return;
+    }
+    std::string_view authority = text.substr(start + 2);
+    authority = authority.substr(0, authority.find_first_of("/?#"));
+    authority.remove_prefix(authority.find('@') + 1);
+    if (authority.starts_with('[')) {
+        const std::size_t end = authority.find(']');
+        if (authority.substr(0, end).find('%') != std::string_view::npos) {
+            throw UriError("host", "an IPv6 address with a zone (%) is not supported");
+        }
+        authority.remove_prefix(end == std::string_view::npos ? authority.size() : end + 1);
+    }
+    const std::size_t colon = authority.find(':');
+    const std::string_view port =
+        authority.substr(colon == std::string_view::npos ? authority.size() : colon + 1);
+    if (port.find_first_not_of("0123456789") != std::string_view::npos) {
+        throw UriError(
+            "port",
+            fmt::format("{} is not a number from 1 to 65535 (an IPv6 address is written in brackets)", port));
     }
 }
 
@@ -131,8 +159,7 @@ std::string parse_export_name(const urls::url_view& view) {
         return path;
     }
     if (view.encoded_path().front() != '/') {
-        // Boost 1.81 takes what follows the digits of a port for a path.
-        throw UriError(view.has_port() ? "port" : "export name",
+        throw UriError("export name",
                        fmt::format("a slash is missing before \"{}\"", std::string(view.encoded_path())));
     }
     // Only the first slash separates; any further one belongs to the name.
@@ -233,11 +260,10 @@ std::vector<std::string> Uri::unknown_parameters() const {
 Uri parse_uri(std::string_view text) {
     const Scheme& scheme = find_scheme(text);
     check_characters(text);
+    check_authority(text);
     const auto parsed = urls::parse_uri(as_boost(text));
     if (!parsed) {
-        throw UriError("URI",
-                       "not of the form nbd://HOST:PORT/EXPORT or nbd+unix:///EXPORT?socket=PATH (an IPv6 "
-                       "address is written in brackets and has no zone)");
+        throw UriError("URI", "not of the form nbd://HOST:PORT/EXPORT or nbd+unix:///EXPORT?socket=PATH");
     }
     const urls::url_view& view = *parsed;
     if (view.has_fragment()) {

@@ -47,8 +47,8 @@ std::string read_text_file(const std::filesystem::path& file) {
         throw cannot_read(std::strerror(errno));
     }
     std::ostringstream text;
-    if (in.peek() !=
-        std::ifstream::traits_type::eof()) { // an empty file would count as a failure of the next line
+    // Copying nothing at all would count as a failure.
+    if (in.peek() != std::ifstream::traits_type::eof()) {
         text << in.rdbuf();
     }
     if (in.bad() || !text) {

@@ -136,12 +136,15 @@ RunResult merge(std::vector<RunResult> shards) {
 }
 
 void rebase_folders(RunResult& run, const std::filesystem::path& from, const std::filesystem::path& to) {
-    const auto base = std::filesystem::absolute(from);
-    const auto target = std::filesystem::absolute(to);
+    // The directory of a file that is named without one is the empty path, which has no absolute form.
+    const auto absolute = [](const std::filesystem::path& directory) {
+        return std::filesystem::absolute(directory.empty() ? "." : directory).lexically_normal();
+    };
+    const auto base = absolute(from);
+    const auto target = absolute(to);
     for (auto& result : run.cases) {
         if (!result.folder.empty()) {
-            result.folder =
-                (base / result.folder).lexically_normal().lexically_relative(target.lexically_normal());
+            result.folder = (base / result.folder).lexically_normal().lexically_relative(target);
         }
     }
 }

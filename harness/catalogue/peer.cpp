@@ -236,6 +236,7 @@ void read_server(YamlMap& map, const FactVocabulary& facts, Peer& peer) {
 void read_client(YamlMap& map, const FactVocabulary& facts, Peer& peer) {
     const YamlNode kind = map.required("kind");
     peer.kind = read_kind(kind);
+    map.optional("plain-servers-only", [&](const YamlNode& value) { peer.plain_servers_only = value.boolean(); });
     ClientVariant defaults;
     defaults.traits = facts.default_traits("client");
     read_client_keys(map, facts, defaults);

@@ -128,6 +128,7 @@ struct Peer {
     std::vector<ServerVariant> servers; ///< the variants of a server
     std::vector<ClientVariant> clients; ///< the variants of a client
 
+    bool plain_servers_only = false; ///< a slow client: in a star of pairs it meets the default variants only
     ClientKind kind = ClientKind::driver;
     std::string prompt;                  ///< shell: what ends the output of a command
     std::set<std::string> operations;    ///< what the client can express

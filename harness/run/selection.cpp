@@ -69,6 +69,13 @@ void check_scenario_patterns(const Catalogue& catalogue, const std::vector<std::
     }
 }
 
+/// Do these two meet in a star of pairs?
+bool in_star(const Peer& server_peer, const ServerVariant& server, const Peer& client_peer, const ClientVariant& client) {
+    const bool plain_server = &server == &server_peer.servers.front();
+    const bool plain_client = &client == &client_peer.clients.front();
+    return plain_server || (plain_client && !client_peer.plain_servers_only);
+}
+
 } // namespace
 
 std::vector<Case> make_cases(const Catalogue& catalogue, const Selection& selection) {
@@ -84,9 +91,8 @@ std::vector<Case> make_cases(const Catalogue& catalogue, const Selection& select
             }
             for (const Peer& client_peer : catalogue.peers) {
                 for (const ClientVariant& client : client_peer.clients) {
-                    const bool meet = selection.pairs == Pairs::all || &server == &server_peer.servers.front() ||
-                                      &client == &client_peer.clients.front();
-                    if (!meet || !selected(selection.clients, client_peer.name, client.name)) {
+                    if ((selection.pairs == Pairs::star && !in_star(server_peer, server, client_peer, client)) ||
+                        !selected(selection.clients, client_peer.name, client.name)) {
                         continue;
                     }
                     for (const Scenario& scenario : catalogue.scenarios) {

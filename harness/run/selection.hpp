@@ -21,7 +21,8 @@ namespace harness {
 
 /// Which servers meet which clients.
 enum class Pairs {
-    star, ///< every variant of each server meets the default of each client, and the other way round
+    star, ///< every variant of a client meets the default variant of each server, and the other way round, but for
+          ///< slow clients (`plain-servers-only`), which meet no other server than those
     all,  ///< every variant meets every variant
 };
 

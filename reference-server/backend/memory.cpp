@@ -19,6 +19,8 @@ constexpr std::uint64_t bits = 64;
 constexpr std::uint64_t largest_inline_copy = std::uint64_t{4} << 20;
 /// Larger zeroing likewise: releasing memory costs about as much as writing it.
 constexpr std::uint64_t largest_inline_zero = std::uint64_t{1} << 20;
+/// From this many pages on it is cheaper to ask for all of them than to let each cause a fault.
+constexpr std::uint64_t smallest_populated = 4;
 /// How far one status request looks, in pages.
 constexpr std::uint64_t status_pages = std::uint64_t{1} << 24;
 /// How many extents one status request tells.
@@ -50,8 +52,6 @@ MemoryBackend::MemoryBackend(std::uint64_t size)
     }
     mapped_bytes_ = std::max<std::size_t>(1, pages_) * page;
     bytes_ = static_cast<std::uint8_t*>(reserve(mapped_bytes_));
-    // Fewer page faults while the disk fills; the kernel falls back to small pages by itself.
-    ::madvise(bytes_, mapped_bytes_, MADV_HUGEPAGE);
     mapped_bitmap_ = (pages_ / bits + 1) * sizeof(std::uint64_t);
     try {
         allocated_ = static_cast<std::atomic<std::uint64_t>*>(reserve(mapped_bitmap_));
@@ -128,15 +128,28 @@ void MemoryBackend::read(Operation& operation) const {
     }
 }
 
-void MemoryBackend::write(const Operation& operation) {
+void MemoryBackend::write(Operation& operation) {
     for_each_stripe(operation.offset, operation.end(),
                     [&](std::uint64_t begin, std::uint64_t end, std::shared_mutex& mutex) {
                         const std::shared_lock lock(mutex);
+                        if (!provide_memory(begin / page, (end + page - 1) / page)) {
+                            operation.fail(nbd::Error::nospc, "no memory is left");
+                            return;
+                        }
                         allocate_pages(begin / page, (end + page - 1) / page);
                         std::memcpy(bytes_ + begin, operation.buffer.data() + (begin - operation.offset),
                                     end - begin);
                     });
     published_.fetch_add(1, std::memory_order_release);
+}
+
+bool MemoryBackend::provide_memory(std::uint64_t first, std::uint64_t last) {
+    if (last - first < smallest_populated || find_page(first, last, false) == last) {
+        return true;
+    }
+    // Kernels before 5.14 do not know this; there every page costs a fault of its own.
+    return ::madvise(bytes_ + first * page, (last - first) * page, MADV_POPULATE_WRITE) == 0 ||
+           errno != ENOMEM;
 }
 
 void MemoryBackend::zero(const Operation& operation, bool keep_allocated) {

@@ -32,10 +32,12 @@ class MemoryBackend : public Backend {
     static constexpr std::uint64_t stripe_bytes = std::uint64_t{16} << 20;
 
     void read(Operation& operation) const;
-    void write(const Operation& operation);
+    void write(Operation& operation);
     void zero(const Operation& operation, bool keep_allocated);
     void status(Operation& operation) const;
 
+    /// Gets memory for pages that are about to be written; false if there is none.
+    [[nodiscard]] bool provide_memory(std::uint64_t first, std::uint64_t last);
     void zero_stripe(std::uint64_t begin, std::uint64_t end, bool keep_allocated);
     void clear_within_page(std::uint64_t begin, std::uint64_t end);
     void allocate_pages(std::uint64_t first, std::uint64_t last);

@@ -112,6 +112,11 @@ TEST(Rebase, folders_are_found_from_the_new_place) {
     rebase_folders(run, "out/shard-1", "out/all");
     EXPECT_EQ(run.cases[0].folder, "../shard-1/cases/nbdkit/libnbd/flush");
     EXPECT_EQ(run.cases[1].folder, "");
+
+    rebase_folders(run, "out/all", ""); // as for a report beside a file that is named without a directory
+    EXPECT_EQ(run.cases[0].folder, "out/shard-1/cases/nbdkit/libnbd/flush");
+    rebase_folders(run, "", "out/all/");
+    EXPECT_EQ(run.cases[0].folder, "../shard-1/cases/nbdkit/libnbd/flush");
 }
 
 } // namespace
