@@ -152,32 +152,30 @@ void add_source_options(CLI::App& app, CommandLine& result, Texts& texts) {
 
 void add_listening_options(CLI::App& app, CommandLine& result, Texts& texts) {
     const char* group = "Where it listens";
-    auto* unix_option =
-        app.add_option("-U,-k,--unix,--socket", result.unix_path,
-                       "Listen on a Unix socket; one that a dead server left behind is replaced");
-    unix_option->type_name("PATH")->group(group);
+    app.add_option("-U,-k,--unix,--socket", result.unix_path,
+                   "Listen on a Unix socket; one that a dead server left behind is replaced")
+        ->type_name("PATH")
+        ->group(group);
     app.add_option("-p,--port", result.port,
                    "TCP port; 0 for any free one, which is then printed [default: 10809]")
         ->type_name("PORT")
-        ->excludes(unix_option)
         ->group(group);
     app.add_option("-i,-b,--ipaddr,--bind", result.address,
                    "Address or host name to listen on; 0.0.0.0 for all IPv4 addresses [default: localhost]")
         ->type_name("ADDRESS")
-        ->excludes(unix_option)
         ->group(group);
-    app.add_option("-e,--shared,--max-connections", result.server.max_connections,
-                   "Serve at most this many connections at a time, others wait; 0 for no limit")
+    app.add_option(
+           "-e,--shared,--max-connections", result.server.max_connections,
+           "Serve at most this many connections at a time, others wait; 0 for no limit [default: 1024]")
         ->type_name("N")
-        ->capture_default_str()
         ->group(group);
     app.add_flag("-t,--persistent", texts.persistent, "Accepted for habit's sake: the server always stays")
         ->group(group);
-    app.add_option("--handshake-limit", texts.handshake_limit,
-                   "Close a connection that is still in the handshake after this time; 0 for no limit")
+    app.add_option(
+           "--handshake-limit", texts.handshake_limit,
+           "Close a connection that is still in the handshake after this time; 0 for no limit [default: 60]")
         ->type_name("SECONDS")
-        ->check(CLI::Range(0, 86400))
-        ->capture_default_str()
+        ->check(CLI::Range(0, 86400).description(""))
         ->group(group);
 }
 
@@ -207,12 +205,9 @@ void add_protocol_options(CLI::App& app, CommandLine& result, Texts& texts) {
                    "Minimum and preferred block size and maximum payload [default: 1,4K,32M]")
         ->type_name("MIN,PREF,MAX")
         ->group(group);
-    auto* no_block_size =
-        app.add_flag("--no-block-size", texts.no_block_size, "Do not tell clients the block sizes")
-            ->group(group);
+    app.add_flag("--no-block-size", texts.no_block_size, "Do not tell clients the block sizes")->group(group);
     app.add_flag("--require-block-size", result.served.require_block_size,
                  "Refuse clients that do not ask for the block sizes")
-        ->excludes(no_block_size)
         ->group(group);
     app.add_option("--without", texts.without,
                    "Do not offer these: flush, fua, trim, write-zeroes, fast-zero, df, multi-conn, cache, "
@@ -227,12 +222,12 @@ void add_running_options(CLI::App& app, CommandLine& result) {
     app.add_option("--threads", result.server.io_threads,
                    "Threads for connections [default: one per processor, at most 4]")
         ->type_name("N")
-        ->check(CLI::Range(1U, 256U))
+        ->check(CLI::Range(1U, 256U).description(""))
         ->group(group);
-    app.add_option("--workers", result.server.workers, "Threads for requests that wait for the disk")
+    app.add_option("--workers", result.server.workers,
+                   "Threads for requests that wait for the disk [default: 8]")
         ->type_name("N")
-        ->check(CLI::Range(1U, 256U))
-        ->capture_default_str()
+        ->check(CLI::Range(1U, 256U).description(""))
         ->group(group);
     app.add_option("--pid-file", result.pid_file,
                    "Write the process number here once connections are accepted")
@@ -250,6 +245,12 @@ void interpret(CommandLine& result, const Texts& texts) {
     if (result.file.empty() == !result.memory_size.has_value()) {
         reject(result.file.empty() ? "name a FILE to serve, or --memory SIZE"
                                    : "a FILE and --memory exclude each other: which one is to be served?");
+    }
+    if (!result.unix_path.empty() && (result.port || result.address)) {
+        reject("--unix excludes --port and --bind: it listens on one or the other");
+    }
+    if (texts.no_block_size && result.served.require_block_size) {
+        reject("--no-block-size and --require-block-size exclude each other");
     }
     if (!texts.block_size.empty()) {
         result.served.block = block_sizes(texts.block_size);

@@ -124,11 +124,11 @@ void Connection::run_operations() {
 }
 
 void Connection::send_in_background(Operation& operation) {
-    boost::asio::post(surroundings_.workers, [self = shared_from_this(), &operation] {
+    boost::asio::post(surroundings_.workers, [self = shared_from_this(), &operation]() mutable {
         carry_out(self->session_.backend(), operation);
-        // Named first: the lambda's own reference must not be the last one, in the wrong thread.
+        // The worker keeps no reference, lest the connection is destroyed in the wrong thread.
         Reactor& reactor = self->surroundings_.reactor;
-        reactor.post([self, &operation] { self->completed(operation); });
+        reactor.post([owner = std::move(self), &operation] { owner->completed(operation); });
     });
 }
 
@@ -166,14 +166,17 @@ void Connection::flush() {
 }
 
 void Connection::pump() {
-    do {
+    // Sending makes room for requests that waited, which may have replies at once.
+    for (;;) {
         run_operations();
+        if (closed_ || send_blocked_ || session_.output().empty()) {
+            break;
+        }
         flush();
-    } while (!closed_ && !send_blocked_ && !session_.output().empty());
+    }
     if (closed_) {
         return;
     }
-    run_operations();
     if (session_.finished() || (shutting_down_ && (session_.in_handshake() || session_.idle()))) {
         return linger();
     }

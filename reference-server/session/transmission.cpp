@@ -103,9 +103,10 @@ void Transmission::begin(const nbd::Request& request) {
     }
     const std::uint64_t payload = nbd::payload_length(request, header_style_);
     // The limit that extended headers set for payloads is the advertised one; compact ones leave it open.
-    const std::uint64_t most_payload = header_style_ == nbd::HeaderStyle::extended
-                                           ? agreement_.served->options().block.maximum
-                                           : max_drained_write;
+    const std::uint64_t most_payload =
+        header_style_ == nbd::HeaderStyle::extended
+            ? agreement_.served->options().block.maximum
+            : std::max<std::uint64_t>(max_drained_write, agreement_.served->options().block.maximum);
     if (payload > most_payload) {
         return close(fmt::format("a payload of {} bytes is too much", payload));
     }

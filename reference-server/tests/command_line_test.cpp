@@ -125,7 +125,7 @@ TEST(CommandLine, wrong_usage_is_explained) {
         {{"a", "--handshake", "secret"}, "secret"},
         {{"a", "--mask-handshake", "all"}, "all"},
         {{"a", "-p", "65536"}, "65536"},
-        {{"a", "-p", "1", "-U", "/s"}, "--unix"},
+        {{"a", "-p", "1", "-U", "/s"}, "--unix excludes"},
         {{"a", "--threads", "0"}, "--threads"},
         {{"a", "-x", "\xff"}, "--export-name"},
         {{"a", "--no-block-size", "--require-block-size"}, "--require-block-size"},
