@@ -212,7 +212,7 @@ void add_protocol_options(CLI::App& app, CommandLine& result, Texts& texts) {
     app.add_option("--without", texts.without,
                    "Do not offer these: flush, fua, trim, write-zeroes, fast-zero, df, multi-conn, cache, "
                    "block-status")
-        ->type_name("FEATURE,…")
+        ->type_name("FEATURE,...")
         ->group(group);
     app.add_flag("--no-multi-conn", texts.no_multi_conn, "The same as --without multi-conn")->group(group);
 }

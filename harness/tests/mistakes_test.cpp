@@ -75,7 +75,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"flag unknown", "flag: trim", "flag: ^tirm", "(did you mean 'trim'?)"},
         Mistake{"granularity no number", "granularity: 1", "granularity: ^one", "a whole number"},
         Mistake{"fact twice", "  session:", "  ^trim:", "second time"}),
-    named);
+    by_name);
 
 INSTANTIATE_TEST_SUITE_P(
     Catalogue, RequirementMistakes,
@@ -91,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"no map", "", "^- a\n- b\n", "a map is expected"},
         Mistake{"other top key", "requirements:", "^requirement:", "'requirements' is missing"},
         Mistake{"no YAML", "", "requirements: {\n", ""}),
-    named);
+    by_name);
 
 INSTANTIATE_TEST_SUITE_P(
     Catalogue, ServerMistakes,
@@ -156,7 +156,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"placeholder of a file that is not there", "\"{image}\"]", "^\"{file:config}\"]",
                 "file:config"},
         Mistake{"placeholder in version", "run: [disk-server,", "run: [^\"{been}/disk-server\",", "been"}),
-    named);
+    by_name);
 
 INSTANTIATE_TEST_SUITE_P(
     Catalogue, DriverMistakes,
@@ -181,7 +181,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "'prompt' is not known here"},
         Mistake{"placeholder unknown", "start: [prober, \"{args}\"]", "start: [prober, ^\"{arguments}\"]",
                 "arguments"}),
-    named);
+    by_name);
 
 INSTANTIATE_TEST_SUITE_P(
     Catalogue, ProgramMistakes,
@@ -216,7 +216,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "result: { json: { size: /size }, flags: { read-only: /ro } }",
                 "result: { size-match: ^'size [0-9]+' }", "group"},
         Mistake{"placeholder unknown", "\"{into}\"]", "^\"{intoo}\"]", "intoo"}),
-    named);
+    by_name);
 
 INSTANTIATE_TEST_SUITE_P(
     Catalogue, ShellMistakes,
@@ -230,7 +230,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"run of a shell", "flags: { fua: -f } }", "^run: [a] }", "'run' is not known here"},
         Mistake{"placeholder unknown", "\"read {offset} {length}\"", "^\"read {offset} {lenght}\"",
                 "lenght"}),
-    named);
+    by_name);
 
 INSTANTIATE_TEST_SUITE_P(
     Catalogue, ScenarioMistakes,
@@ -276,7 +276,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "trim"},
         Mistake{"name with a slash", "scenario: read-start", "scenario: ^read/start", "read/start"},
         Mistake{"name of a folder", "scenario: read-start", "scenario: ^..", ".."}),
-    named);
+    by_name);
 
 // Each stands where the valid scenario reads.
 INSTANTIATE_TEST_SUITE_P(
@@ -378,7 +378,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "length: 4KiB, background: job }\n  - finish: { of: job }\n  - ^finish: { of: job }\n",
                 "no job 'job' is under way"},
         Mistake{"truncate without size", "- connect: {}", "- truncate-image: ^{}", "'to' is missing"}),
-    named);
+    by_name);
 
 constexpr const char* deviation = "deviations:\n- { deviation: d, server: disk-server, versions: all, rule: "
                                   "READ-DATA, verdict: fail, scenarios: read-start, reason: r }\n";
@@ -449,7 +449,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "deviations:\n- { deviation: d, server: disk-server, versions: all, rule: READ-DATA, "
                 "verdict: fail, scenarios: ^write-*, reason: r }\n",
                 "'write-*'"}),
-    named);
+    by_name);
 
 /// A mistake that lies between files.
 TEST(CatalogueMistakes, MissingFilesAndFolders) {

@@ -2,6 +2,7 @@
 
 #include "harness/peers/client.hpp"
 
+#include <cctype>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -52,14 +53,13 @@ std::string message_of(const Action& action) {
     return "(nothing was thrown)";
 }
 
-/// The name of a table's row as a test's name.
-template <class Info>
-std::string row_name(const Info& info) {
+/// For INSTANTIATE_TEST_SUITE_P: the field `name` of a table's row as the test's name.
+inline constexpr auto by_name = [](const auto& row) {
     std::string name;
-    for (const char character : std::string_view(info.param.name)) {
+    for (const char character : std::string_view(row.param.name)) {
         name += std::isalnum(static_cast<unsigned char>(character)) != 0 ? character : '_';
     }
     return name;
-}
+};
 
 } // namespace harness::testing_support

@@ -130,7 +130,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongType{"text as map", "a", as_map, "a map is expected"},
         WrongType{"list as map", "[a]", as_map, "a map is expected"},
         WrongType{"map as texts", "{ a: 1 }", as_texts, "expected"}),
-    [](const auto& info) { return row_name(info); });
+    by_name);
 
 TEST_F(Yaml, WrongTypeInsideOfTextsIsReportedAtTheItem) {
     const YamlNode value = load("k: [a, [b]]\n").map().required("k");
