@@ -300,6 +300,7 @@ std::vector<Unsupported> find_unsupported(const RunResult& run) {
         entry.scenarios.insert(result.scenario);
     }
     std::vector<Unsupported> out;
+    out.reserve(by_peer_and_reason.size());
     for (auto& [key, entry] : by_peer_and_reason) {
         out.push_back(std::move(entry));
     }

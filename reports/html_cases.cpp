@@ -50,10 +50,10 @@ Data case_entry(const CaseResult& result) {
                    {"href", maybe(href(result.folder))},
                    {"knobs", maybe(knobs_of(result))},
                    {"known", Data(result.known_deviation())},
-                   {"attribution", attributed ? text(name(result.party)) : Data(false)},
-                   {"reason", repeats ? Data(false) : maybe(result.reason, most_characters_of_message)},
+                   {"attribution", maybe(attributed ? name(result.party) : "")},
+                   {"reason", maybe(repeats ? "" : result.reason, most_characters_of_message)},
                    {"findings", findings_of(result)},
-                   {"more", more > 0 ? number(more) : Data(false)}});
+                   {"more", maybe(more > 0 ? grouped(more) : "")}});
 }
 
 Data verdict_groups(const Matrix::Cell& cell) {

@@ -19,7 +19,7 @@ namespace {
 
 // Readers of JUnit keep whole texts in memory and show them in tables: long ones belong into the case's
 // folder.
-constexpr std::size_t most_bytes_of_text = 16 * 1024;
+constexpr std::size_t most_bytes_of_text = 16384;
 constexpr std::size_t most_characters_of_message = 400;
 
 /// What a case counts as for readers of JUnit.

@@ -52,7 +52,7 @@ struct PeerId {
     std::string name;    ///< "nbdkit"
     std::string variant; ///< "no-structured-replies"; "default" for none
 
-    auto operator<=>(const PeerId&) const = default;
+    auto operator<=>(const PeerId&) const = default; // NOLINT(modernize-use-nullptr): no pointer is near
 };
 
 /// One case: one scenario on one server, one client, one combination of knobs.

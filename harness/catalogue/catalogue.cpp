@@ -1,5 +1,6 @@
 #include "harness/catalogue/catalogue.hpp"
 
+#include "harness/catalogue/glob.hpp"
 #include "harness/catalogue/yaml.hpp"
 
 #include <fmt/format.h>
@@ -20,6 +21,10 @@ std::vector<fs::path> yaml_files(const fs::path& folder) {
         if (entry.path().extension() == ".yaml") {
             files.push_back(entry.path());
         }
+        if (entry.path().extension() == ".yml") {
+            throw CatalogueError({entry.path(), 0, 0},
+                                 "files of a catalogue end in .yaml; this one is not read");
+        }
     }
     if (error) {
         throw CatalogueError({folder, 0, 0}, fmt::format("the folder cannot be read: {}", error.message()));
@@ -29,6 +34,41 @@ std::vector<fs::path> yaml_files(const fs::path& folder) {
     }
     std::ranges::sort(files);
     return files;
+}
+
+/// Deviations speak of peers and scenarios that there are.
+void check_deviations(const Catalogue& catalogue) {
+    for (const Deviation& deviation : catalogue.deviations) {
+        for (const auto& [patterns, role] :
+             {std::pair(&deviation.peers, deviation.role),
+              std::pair(&deviation.others, std::string(deviation.role == "server" ? "client" : "server"))}) {
+            for (const std::string& pattern : *patterns) {
+                const bool found = std::ranges::any_of(catalogue.peers, [&](const Peer& peer) {
+                    const auto variants = peer.variant_names();
+                    return peer.role == role &&
+                           std::ranges::any_of(variants, [&](const std::string& variant) {
+                               return selects(pattern, peer.name, variant);
+                           });
+                });
+                if (!found) {
+                    throw CatalogueError(
+                        deviation.position,
+                        fmt::format("the deviation '{}' speaks of the {} '{}', which there is not",
+                                    deviation.id, role, pattern));
+                }
+            }
+        }
+        for (const std::string& pattern : deviation.scenarios) {
+            if (std::ranges::none_of(catalogue.scenarios, [&](const Scenario& scenario) {
+                    return glob_match(pattern, scenario.name);
+                })) {
+                throw CatalogueError(
+                    deviation.position,
+                    fmt::format("the deviation '{}' speaks of the scenario '{}', which there is not",
+                                deviation.id, pattern));
+            }
+        }
+    }
 }
 
 } // namespace
@@ -70,11 +110,13 @@ Catalogue load_catalogue(const fs::path& directory) {
 
     std::map<std::string, Position> seen;
     for (const fs::path& file : yaml_files(directory / "interop")) {
-        for (Scenario& scenario : load_scenarios(YamlNode::load(file), catalogue.facts, catalogue.requirements)) {
+        for (Scenario& scenario :
+             load_scenarios(YamlNode::load(file), catalogue.facts, catalogue.requirements)) {
             const auto [first, fresh] = seen.emplace(scenario.name, scenario.position);
             if (!fresh) {
-                throw CatalogueError(scenario.position, fmt::format("the scenario '{}' is already defined at {}",
-                                                                    scenario.name, first->second.describe()));
+                throw CatalogueError(scenario.position,
+                                     fmt::format("the scenario '{}' is already defined at {}", scenario.name,
+                                                 first->second.describe()));
             }
             catalogue.scenarios.push_back(std::move(scenario));
         }
@@ -83,6 +125,7 @@ Catalogue load_catalogue(const fs::path& directory) {
     if (fs::exists(directory / "deviations.yaml")) {
         catalogue.deviations =
             load_deviations(YamlNode::load(directory / "deviations.yaml"), catalogue.requirements);
+        check_deviations(catalogue);
     }
     return catalogue;
 }

@@ -11,6 +11,7 @@ namespace {
 
 Deviation read_deviation(const YamlNode& node, const Requirements& requirements) {
     Deviation deviation;
+    deviation.position = node.position();
     YamlMap map = node.map();
     deviation.id = map.required("deviation").text();
     const auto server = map.optional("server");
@@ -24,7 +25,8 @@ Deviation read_deviation(const YamlNode& node, const Requirements& requirements)
     const YamlNode verdict = map.required("verdict");
     deviation.verdict = verdict.text();
     if (!std::set<std::string>{"fail", "warn", "crash", "timeout"}.contains(deviation.verdict)) {
-        verdict.fail(fmt::format("a deviation is a fail, warn, crash or timeout, not '{}'", deviation.verdict));
+        verdict.fail(
+            fmt::format("a deviation is a fail, warn, crash or timeout, not '{}'", deviation.verdict));
     }
     map.optional("rule", [&](const YamlNode& value) {
         deviation.rule = value.text();

@@ -1,11 +1,13 @@
 #include "harness/catalogue/facts.hpp"
 
+#include "harness/catalogue/words.hpp"
 #include "harness/catalogue/yaml.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 namespace harness {
 namespace {
@@ -14,20 +16,31 @@ Fact read_fact(const std::string& name, const YamlNode& node) {
     Fact fact;
     fact.name = name;
     YamlMap map = node.map();
-    fact.role = map.required("role").text();
+    const YamlNode role = map.required("role");
+    fact.role = role.text();
     if (fact.role != "server" && fact.role != "client") {
-        node.fail(fmt::format("the role of a fact is 'server' or 'client', not '{}'", fact.role));
+        role.fail(fmt::format("the role of a fact is 'server' or 'client', not '{}'", fact.role));
     }
     fact.meaning = map.required("meaning").text();
     if (const auto values = map.optional("values")) {
         fact.values = values->texts();
+        if (fact.values.size() < 2) {
+            values->fail("a fact needs at least two values");
+        }
+        if (std::set<std::string>(fact.values.begin(), fact.values.end()).size() != fact.values.size()) {
+            values->fail(fmt::format("a value stands twice among {}", fmt::join(fact.values, ", ")));
+        }
     } else {
         fact.values = {"no", "yes"};
     }
-    if (fact.values.size() < 2) {
-        node.fail("a fact needs at least two values");
-    }
-    map.optional("flag", [&](const YamlNode& value) { fact.flag = value.text(); });
+    map.optional("flag", [&](const YamlNode& value) {
+        fact.flag = value.text();
+        const auto& known = transmission_flag_words();
+        if (std::ranges::find(known, *fact.flag) == known.end()) {
+            value.fail(
+                fmt::format("'{}' is no transmission flag{}", *fact.flag, did_you_mean(*fact.flag, known)));
+        }
+    });
     map.optional("field", [&](const YamlNode& value) { fact.field = value.text(); });
     map.optional("granularity", [&](const YamlNode& value) { fact.granularity = value.number(); });
     map.finish();
@@ -85,8 +98,12 @@ Conditions FactVocabulary::conditions(const YamlNode& node, const std::string& r
     for (const auto& [name, value] : node.entries()) {
         const Fact* fact = find(name);
         if (fact == nullptr || (!role.empty() && fact->role != role)) {
-            value.fail(fmt::format("'{}' is no fact about a {}{}", name, role.empty() ? "peer" : role,
-                                   did_you_mean(name, names(role))));
+            value.fail_at_key(fmt::format("'{}' is no fact about a {}{}", name, role.empty() ? "peer" : role,
+                                          did_you_mean(name, names(role))));
+        }
+        if (value.texts().empty()) {
+            value.fail(fmt::format("no value of {} is here; its values are {}", name,
+                                   fmt::join(fact->values, ", ")));
         }
         for (const std::string& wanted : value.texts()) {
             if (std::ranges::find(fact->values, wanted) == fact->values.end()) {
@@ -100,19 +117,22 @@ Conditions FactVocabulary::conditions(const YamlNode& node, const std::string& r
 }
 
 void FactVocabulary::read_traits(const YamlNode& node, const std::string& role, Facts& traits) const {
-    for (const auto& [name, wanted] : conditions(node, role)) {
-        const Fact* fact = find(name);
-        if (fact == nullptr || fact->source != FactSource::peer_file) {
-            node.fail(fmt::format("'{}' is learnt from the handshake and cannot be set as a trait", name));
+    const Conditions wanted = conditions(node, role);
+    for (const auto& [name, value] : node.entries()) {
+        if (find(name)->source != FactSource::peer_file) {
+            value.fail_at_key(
+                fmt::format("'{}' is learnt from the handshake and cannot be set as a trait", name));
         }
-        if (wanted.size() != 1) {
-            node.fail(fmt::format("the trait '{}' has one value", name));
+        if (wanted.at(name).size() != 1) {
+            value.fail(fmt::format("the trait '{}' has one value", name));
         }
-        traits[name] = wanted.front();
+        traits[name] = wanted.at(name).front();
     }
 }
 
-bool satisfied(const Conditions& conditions, const Facts& facts) { return unmet(conditions, facts).empty(); }
+bool satisfied(const Conditions& conditions, const Facts& facts) {
+    return unmet(conditions, facts).empty();
+}
 
 std::string unmet(const Conditions& conditions, const Facts& facts) {
     for (const auto& [name, wanted] : conditions) {
@@ -121,7 +141,8 @@ std::string unmet(const Conditions& conditions, const Facts& facts) {
             return fmt::format("{} is not known, '{}' is needed", name, fmt::join(wanted, "' or '"));
         }
         if (std::ranges::find(wanted, found->second) == wanted.end()) {
-            return fmt::format("{} is '{}', '{}' is needed", name, found->second, fmt::join(wanted, "' or '"));
+            return fmt::format("{} is '{}', '{}' is needed", name, found->second,
+                               fmt::join(wanted, "' or '"));
         }
     }
     return {};

@@ -1,7 +1,8 @@
 #pragma once
 
-// Facts: what is known of a server or a client before a scenario runs, each with a closed set of values. Scenarios
-// select by facts, and decision tables are written over them, so that they can be checked to be total.
+// Facts: what is known of a server or a client before a scenario runs, each with a closed set of values.
+// Scenarios select by facts, and decision tables are written over them, so that they can be checked to be
+// total.
 
 #include <map>
 #include <optional>
@@ -51,8 +52,8 @@ class FactVocabulary {
     /// The traits of a role with their default values.
     [[nodiscard]] Facts default_traits(const std::string& role) const;
 
-    /// Reads a map fact -> value or list of values; unknown names and values are refused. `role` limits the facts
-    /// to those of one side; empty for both.
+    /// Reads a map fact -> value or list of values; unknown names and values are refused. `role` limits the
+    /// facts to those of one side; empty for both.
     [[nodiscard]] Conditions conditions(const YamlNode& node, const std::string& role) const;
     /// Reads the `traits` of a peer over `traits`: only facts of source `peer_file` and that role.
     void read_traits(const YamlNode& node, const std::string& role, Facts& traits) const;

@@ -18,8 +18,8 @@ namespace harness {
 
 class YamlNode;
 
-/// A command as a peer file writes it: words with {placeholders}. A word that is nothing but the placeholder of a
-/// list, such as "{args}", becomes as many words as the list has.
+/// A command as a peer file writes it: words with {placeholders}. A word that is nothing but the placeholder
+/// of a list, such as "{args}", becomes as many words as the list has.
 using CommandTemplate = std::vector<std::string>;
 
 /// How a peer's version is found out.
@@ -45,14 +45,14 @@ enum class Image {
 /// One way to run a server: the peer file's defaults with a variant's changes.
 struct ServerVariant {
     std::string name;
-    std::string about; ///< what is special about it, for people
+    std::string about;     ///< what is special about it, for people
     VersionRange versions; ///< of the peer that have this variant
     CommandTemplate start;
-    std::vector<std::string> args;      ///< {args}
+    std::vector<std::string> args;       ///< {args}
     std::vector<std::string> parameters; ///< {parameters}, for what has to come later in the command
     /// {read-only} where the export is to be read-only; nothing if the server has no such switch.
     std::optional<std::vector<std::string>> read_only;
-    std::vector<std::string> writable;  ///< {read-only} where it is not
+    std::vector<std::string> writable; ///< {read-only} where it is not
     std::map<std::string, std::string> env;
     std::map<std::string, std::string> files; ///< name -> contents; the command has it as {file:NAME}
     Listen listen = Listen::unix_socket;
@@ -71,8 +71,8 @@ struct OutputRule {
 
 /// How a field of an operation's result is found in a program's JSON output.
 struct JsonField {
-    std::string pointer;             ///< RFC 6901
-    std::optional<unsigned> bit;     ///< take that bit of a number
+    std::string pointer;         ///< RFC 6901
+    std::optional<unsigned> bit; ///< take that bit of a number
     bool negate = false;
 };
 
@@ -130,9 +130,9 @@ struct Peer {
 
     bool plain_servers_only = false; ///< a slow client: in a star of pairs it meets the default variants only
     ClientKind kind = ClientKind::driver;
-    std::string prompt;                  ///< shell: what ends the output of a command
-    std::set<std::string> operations;    ///< what the client can express
-    std::set<std::string> flags;         ///< driver: the flags that it knows
+    std::string prompt;                                 ///< shell: what ends the output of a command
+    std::set<std::string> operations;                   ///< what the client can express
+    std::set<std::string> flags;                        ///< driver: the flags that it knows
     std::map<std::string, OperationTemplate> templates; ///< program and shell, by operation
 
     /// The names of the variants.

@@ -42,7 +42,7 @@ void load_requirements(const YamlNode& document, Requirements& into) {
                                 read_bound(map.required("binds")), map.required("text").text()};
         map.finish();
         if (!into.emplace(id, std::move(requirement)).second) {
-            node.fail(fmt::format("the requirement '{}' is defined a second time", id));
+            node.fail_at_key(fmt::format("the requirement '{}' is defined a second time", id));
         }
     }
     top.finish();

@@ -25,7 +25,8 @@ struct Requirement {
 /// The requirements by identifier.
 using Requirements = std::map<std::string, Requirement>;
 
-/// Adds the requirements of one file of scenarios/requirements; an identifier that is there already is refused.
+/// Adds the requirements of one file of scenarios/requirements; an identifier that is there already is
+/// refused.
 void load_requirements(const YamlNode& document, Requirements& into);
 
 } // namespace harness

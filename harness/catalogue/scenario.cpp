@@ -1,5 +1,7 @@
 #include "harness/catalogue/scenario.hpp"
 
+#include "harness/catalogue/words.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -35,9 +37,13 @@ constexpr std::array kind_names{
 
 } // namespace
 
-const char* name(StepKind kind) { return std::ranges::find(kind_names, kind, &KindName::kind)->name; }
+const char* name(StepKind kind) {
+    return std::ranges::find(kind_names, kind, &KindName::kind)->name;
+}
 
-bool is_client_operation(StepKind kind) { return kind <= StepKind::finish; }
+bool is_client_operation(StepKind kind) {
+    return kind <= StepKind::finish;
+}
 
 std::string Expectation::describe() const {
     std::vector<std::string> parts;
@@ -111,31 +117,79 @@ const std::vector<std::string>& error_names() {
     return names;
 }
 
-const std::vector<std::string>& flag_words() {
-    static const std::vector<std::string> words{"fua", "df", "no-hole", "fast", "req-one"};
-    return words;
+/// Evaluates an expression; out of range is a mistake at its place.
+std::uint64_t evaluate_at(const SizeExpression& expression, std::uint64_t size, const Position& position) {
+    try {
+        return expression.evaluate(size);
+    } catch (const std::invalid_argument& error) {
+        throw CatalogueError(position, error.what());
+    }
 }
 
-const std::vector<std::string>& transmission_flag_words() {
-    static const std::vector<std::string> words{"read-only", "flush",      "fua",   "rotational", "trim",  "write-zeroes",
-                                                "df",        "multi-conn", "cache", "fast-zero",  "resize"};
-    return words;
+/// One of a closed set of words.
+std::string read_word(const YamlNode& node, const std::vector<std::string>& allowed) {
+    if (!node.is_scalar()) {
+        node.fail(fmt::format("one of {} is expected here", fmt::join(allowed, ", ")));
+    }
+    std::string word = node.text();
+    if (std::ranges::find(allowed, word) == allowed.end()) {
+        node.fail(fmt::format("'{}' is not one of {}{}", word, fmt::join(allowed, ", "),
+                              did_you_mean(word, allowed)));
+    }
+    return word;
 }
 
+/// At least one of a closed set of words.
 std::vector<std::string> read_words(const YamlNode& node, const std::vector<std::string>& allowed) {
-    std::vector<std::string> result = node.texts();
-    for (const std::string& word : result) {
-        if (std::ranges::find(allowed, word) == allowed.end()) {
-            node.fail(fmt::format("'{}' is not one of {}{}", word, fmt::join(allowed, ", "),
-                                  did_you_mean(word, allowed)));
-        }
+    if (node.is_scalar()) {
+        return {read_word(node, allowed)};
+    }
+    std::vector<std::string> result;
+    for (const YamlNode& word : node.list()) {
+        result.push_back(read_word(word, allowed));
+    }
+    if (result.empty()) {
+        node.fail(fmt::format("at least one of {} is expected here", fmt::join(allowed, ", ")));
     }
     return result;
 }
 
-void add_outcome(const YamlNode& node, Expectation& into);
+/// Reads what must hold of a success of a step.
+void read_success(YamlMap& map, StepKind kind, Expectation& into) {
+    // Anything that is expected of a step whose result cannot tell it would never be looked at.
+    const auto expect = [&](const char* key, std::initializer_list<StepKind> kinds, const auto& use) {
+        map.optional(key, [&](const YamlNode& value) {
+            if (std::ranges::find(kinds, kind) == kinds.end()) {
+                value.fail_at_key(fmt::format("'{}' cannot be expected of '{}'", key, name(kind)));
+            }
+            use(value);
+        });
+    };
+    const auto handshake = {StepKind::connect, StepKind::info};
+    expect("data", {StepKind::read, StepKind::finish}, [&](const YamlNode& value) {
+        const std::string word = read_word(value, {"model", "zeroes", "any"});
+        into.data = word == "model" ? DataRule::model : word == "zeroes" ? DataRule::zeroes : DataRule::any;
+    });
+    expect("size", handshake, [&](const YamlNode& value) { into.size = read_size(value); });
+    expect("flags-set", handshake,
+           [&](const YamlNode& value) { into.flags_set = read_words(value, transmission_flag_words()); });
+    expect("flags-clear", handshake,
+           [&](const YamlNode& value) { into.flags_clear = read_words(value, transmission_flag_words()); });
+    expect("block-sizes", handshake, [&](const YamlNode& value) {
+        read_word(value, {"valid"});
+        into.block_sizes_valid = true;
+    });
+    expect("lists", {StepKind::list}, [&](const YamlNode& value) {
+        read_word(value, {"export"});
+        into.lists_export = true;
+    });
+    expect("extents", {StepKind::map}, [&](const YamlNode& value) {
+        into.one_extent = read_word(value, {"truthful", "one"}) == "one";
+        into.extents_truthful = true;
+    });
+}
 
-void read_outcome_map(const YamlNode& node, Expectation& into) {
+void read_outcome_map(const YamlNode& node, StepKind kind, Expectation& into) {
     YamlMap map = node.map();
     if (const auto error = map.optional("error")) {
         for (const std::string& name : read_words(*error, error_names())) {
@@ -149,52 +203,36 @@ void read_outcome_map(const YamlNode& node, Expectation& into) {
         return;
     }
     into.ok = true;
-    map.optional("data", [&](const YamlNode& value) {
-        const std::string word = read_words(value, {"model", "zeroes", "any"}).front();
-        into.data = word == "model" ? DataRule::model : word == "zeroes" ? DataRule::zeroes : DataRule::any;
-    });
-    map.optional("size", [&](const YamlNode& value) { into.size = read_size(value); });
-    map.optional("flags-set",
-                 [&](const YamlNode& value) { into.flags_set = read_words(value, transmission_flag_words()); });
-    map.optional("flags-clear",
-                 [&](const YamlNode& value) { into.flags_clear = read_words(value, transmission_flag_words()); });
-    map.optional("block-sizes", [&](const YamlNode& value) {
-        read_words(value, {"valid"});
-        into.block_sizes_valid = true;
-    });
-    map.optional("lists", [&](const YamlNode& value) {
-        read_words(value, {"export"});
-        into.lists_export = true;
-    });
-    map.optional("extents", [&](const YamlNode& value) {
-        into.one_extent = read_words(value, {"truthful", "one"}).front() == "one";
-        into.extents_truthful = true;
-    });
+    read_success(map, kind, into);
     map.finish();
 }
 
-void add_outcome(const YamlNode& node, Expectation& into) {
+void add_outcome(const YamlNode& node, StepKind kind, Expectation& into) {
     if (node.is_map()) {
-        read_outcome_map(node, into);
+        read_outcome_map(node, kind, into);
     } else if (node.is_list()) {
+        if (node.list().empty()) {
+            node.fail("at least one outcome is expected here");
+        }
         for (const YamlNode& item : node.list()) {
-            add_outcome(item, into);
+            add_outcome(item, kind, into);
         }
     } else if (node.text() == "ok") {
         into.ok = true;
     } else {
-        node.fail(fmt::format("'{}' is no outcome; it is ok, a map such as {{ error: EINVAL }}, or a list of them",
-                              node.text()));
+        node.fail(
+            fmt::format("'{}' is no outcome; it is ok, a map such as {{ error: EINVAL }}, or a list of them",
+                        node.text()));
     }
 }
 
-Expectation read_expectation(const YamlNode& node) {
+Expectation read_expectation(const YamlNode& node, StepKind kind) {
     Expectation result;
-    add_outcome(node, result);
+    add_outcome(node, kind, result);
     return result;
 }
 
-std::vector<ExpectationRow> read_rows(YamlMap& map, const FactVocabulary& facts) {
+std::vector<ExpectationRow> read_rows(YamlMap& map, StepKind kind, const FactVocabulary& facts) {
     std::vector<ExpectationRow> rows;
     const auto plain = map.optional("expect");
     const auto table = map.optional("expect-when");
@@ -204,16 +242,19 @@ std::vector<ExpectationRow> read_rows(YamlMap& map, const FactVocabulary& facts)
     if (table) {
         for (const YamlNode& item : table->list()) {
             YamlMap row = item.map();
-            rows.push_back({facts.conditions(row.required("when"), ""), read_expectation(row.required("then")),
-                            item.position()});
+            rows.push_back({facts.conditions(row.required("when"), ""),
+                            read_expectation(row.required("then"), kind), item.position()});
             row.finish();
+        }
+        if (rows.empty()) {
+            table->fail("a table needs at least one row");
         }
         check_table(rows, facts, *table);
         return rows;
     }
     ExpectationRow row;
     if (plain) {
-        row.then = read_expectation(*plain);
+        row.then = read_expectation(*plain, kind);
         row.position = plain->position();
     } else {
         row.then.ok = true;
@@ -247,6 +288,11 @@ void read_range(YamlMap& arguments, Step& step, bool repeats) {
     arguments.optional("background", [&](const YamlNode& value) { step.background = value.text(); });
 }
 
+/// True for the operations that are requests of the transmission phase.
+bool is_request(StepKind kind) {
+    return kind >= StepKind::read && kind <= StepKind::map;
+}
+
 void read_arguments(const YamlNode& node, Step& step) {
     YamlMap arguments = node.map();
     switch (step.kind) {
@@ -278,8 +324,10 @@ void read_arguments(const YamlNode& node, Step& step) {
     }
     if (is_client_operation(step.kind)) {
         arguments.optional("connection", [&](const YamlNode& value) { step.connection = value.text(); });
+    }
+    if (is_request(step.kind)) {
         arguments.optional("flags", [&](const YamlNode& value) {
-            const auto words = read_words(value, flag_words());
+            const auto words = read_words(value, request_flag_words());
             step.flags.insert(words.begin(), words.end());
         });
     }
@@ -311,20 +359,39 @@ Step read_step(const YamlNode& node, const std::string& default_rule, const Fact
         known.emplace_back(kind.name);
         if (const auto arguments = map.optional(kind.name)) {
             if (found) {
-                arguments->fail(fmt::format("a step does one thing; this one already has '{}'", name(step.kind)));
+                arguments->fail(
+                    fmt::format("a step does one thing; this one already has '{}'", name(step.kind)));
             }
             found = true;
             step.kind = kind.kind;
             read_arguments(*arguments, step);
         }
     }
-    step.rows = read_rows(map, facts);
+    step.rows = read_rows(map, step.kind, facts);
     map.optional("rule", [&](const YamlNode& value) { step.rule = read_rule(value, requirements); });
-    map.optional("rule-on-error", [&](const YamlNode& value) { step.rule_on_error = read_rule(value, requirements); });
+    map.optional("rule-on-error",
+                 [&](const YamlNode& value) { step.rule_on_error = read_rule(value, requirements); });
     map.optional("rule-on-success",
                  [&](const YamlNode& value) { step.rule_on_success = read_rule(value, requirements); });
     map.optional("record", [&](const YamlNode& value) { step.record = value.text(); });
     map.finish();
+    if (!is_client_operation(step.kind)) {
+        for (const char* key : {"expect", "expect-when", "rule-on-error", "rule-on-success", "record"}) {
+            if (const auto value = map.optional(key)) {
+                value->fail_at_key(
+                    fmt::format("'{}' is for the client's steps, not for '{}'", key, name(step.kind)));
+            }
+        }
+    }
+    if (!step.background.empty()) {
+        for (const char* key :
+             {"expect", "expect-when", "rule", "rule-on-error", "rule-on-success", "record"}) {
+            if (const auto value = map.optional(key)) {
+                value->fail(
+                    fmt::format("'{}' belongs to the 'finish' of a background job, where it is judged", key));
+            }
+        }
+    }
     if (!found) {
         node.fail(fmt::format("a step needs one of {}", fmt::join(known, ", ")));
     }
@@ -339,10 +406,15 @@ Step read_step(const YamlNode& node, const std::string& default_rule, const Fact
 ExportSetup read_setup(const YamlNode& node) {
     ExportSetup setup;
     YamlMap map = node.map();
-    map.optional("size", [&](const YamlNode& value) { setup.size = read_size(value).evaluate(0); });
+    map.optional("size", [&](const YamlNode& value) {
+        if (value.text().find("size") != std::string::npos) {
+            value.fail("the size of an export cannot depend on itself");
+        }
+        setup.size = evaluate_at(read_size(value), 0, value.position());
+    });
     map.optional("read-only", [&](const YamlNode& value) { setup.read_only = value.boolean(); });
     map.optional("content", [&](const YamlNode& value) {
-        const std::string word = read_words(value, {"zeroes", "pattern", "sparse"}).front();
+        const std::string word = read_word(value, {"zeroes", "pattern", "sparse"});
         setup.filled = word != "zeroes";
         setup.sparse = word == "sparse";
     });
@@ -355,7 +427,8 @@ void check_jobs(const Scenario& scenario) {
     std::set<std::string> open;
     for (const Step& step : scenario.steps) {
         if (!step.background.empty() && !open.insert(step.background).second) {
-            throw CatalogueError(step.position, fmt::format("the job '{}' is already under way", step.background));
+            throw CatalogueError(step.position,
+                                 fmt::format("the job '{}' is already under way", step.background));
         }
         if (step.kind == StepKind::finish && open.erase(step.of) == 0) {
             throw CatalogueError(step.position, fmt::format("no job '{}' is under way here", step.of));
@@ -370,21 +443,27 @@ Scenario read_scenario(const YamlNode& node, const FactVocabulary& facts, const 
     Scenario scenario;
     scenario.position = node.position();
     YamlMap map = node.map();
-    scenario.name = map.required("scenario").text();
+    const YamlNode scenario_name = map.required("scenario");
+    scenario.name = scenario_name.text();
+    check_name(scenario.name, scenario_name, false);
     scenario.title = map.required("title").text();
     scenario.group = map.required("group").text();
     map.optional("why", [&](const YamlNode& value) { scenario.why = value.text(); });
     map.optional("export", [&](const YamlNode& value) { scenario.setup = read_setup(value); });
     map.optional("timeout", [&](const YamlNode& value) {
         scenario.timeout = value.real();
-        if (scenario.timeout <= 0 || scenario.timeout > 600) {
+        if (!(scenario.timeout > 0 && scenario.timeout <= 600)) { // so that what is no number is refused
             value.fail("a timeout is more than 0 and at most 600 seconds");
         }
     });
     map.optional("needs", [&](const YamlNode& value) {
         YamlMap needs = value.map();
-        needs.optional("server", [&](const YamlNode& side) { scenario.server_needs = facts.conditions(side, "server"); });
-        needs.optional("client", [&](const YamlNode& side) { scenario.client_needs = facts.conditions(side, "client"); });
+        needs.optional("server", [&](const YamlNode& side) {
+            scenario.server_needs = facts.conditions(side, "server");
+        });
+        needs.optional("client", [&](const YamlNode& side) {
+            scenario.client_needs = facts.conditions(side, "client");
+        });
         needs.finish();
     });
     const std::string rule = read_rule(map.required("rule"), requirements);
@@ -396,12 +475,18 @@ Scenario read_scenario(const YamlNode& node, const FactVocabulary& facts, const 
         node.fail("a scenario needs at least one step");
     }
     check_jobs(scenario);
+    for (const Step& step : scenario.steps) {
+        for (const SizeExpression* expression : {&step.offset, &step.length}) {
+            evaluate_at(*expression, scenario.setup.size, step.position);
+        }
+    }
     return scenario;
 }
 
 /// Goes through all combinations of values of the facts named in a table.
 template <class Use>
-void for_each_combination(const std::vector<const Fact*>& facts, std::size_t at, Facts& values, const Use& use) {
+void for_each_combination(const std::vector<const Fact*>& facts, std::size_t at, Facts& values,
+                          const Use& use) {
     if (at == facts.size()) {
         use(values);
         return;
@@ -422,7 +507,8 @@ std::string describe(const Facts& values) {
 
 } // namespace
 
-void check_table(const std::vector<ExpectationRow>& rows, const FactVocabulary& facts, const YamlNode& where) {
+void check_table(const std::vector<ExpectationRow>& rows, const FactVocabulary& facts,
+                 const YamlNode& where) {
     std::set<std::string> names;
     for (const ExpectationRow& row : rows) {
         for (const auto& [name, wanted] : row.when) {
@@ -441,7 +527,8 @@ void check_table(const std::vector<ExpectationRow>& rows, const FactVocabulary& 
             where.fail(fmt::format("the table is not total: no row is for {}", describe(combination)));
         }
         if (meets > 1) {
-            where.fail(fmt::format("the table is ambiguous: {} rows are for {}", meets, describe(combination)));
+            where.fail(
+                fmt::format("the table is ambiguous: {} rows are for {}", meets, describe(combination)));
         }
     });
 }
@@ -450,8 +537,12 @@ std::vector<Scenario> load_scenarios(const YamlNode& document, const FactVocabul
                                      const Requirements& requirements) {
     std::vector<Scenario> result;
     YamlMap map = document.map();
-    for (const YamlNode& node : map.required("scenarios").list()) {
+    const YamlNode scenarios = map.required("scenarios");
+    for (const YamlNode& node : scenarios.list()) {
         result.push_back(read_scenario(node, facts, requirements));
+    }
+    if (result.empty()) {
+        scenarios.fail("at least one scenario is expected here");
     }
     map.finish();
     return result;

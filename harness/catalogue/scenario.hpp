@@ -41,9 +41,9 @@ enum class StepKind {
 
 /// What a successful read must return.
 enum class DataRule {
-    model,  ///< what the model of the disk says; bytes that it calls unknown may be anything
+    model, ///< what the model of the disk says; bytes that it calls unknown may be anything
     zeroes,
-    any,    ///< only where a scenario records what comes
+    any, ///< only where a scenario records what comes
 };
 
 /// What may come of a step. At least one of `ok`, `errors`, `any_error` is set.
@@ -57,10 +57,10 @@ struct Expectation {
     std::optional<SizeExpression> size; ///< connect, info
     std::vector<std::string> flags_set; ///< connect, info: these transmission flags
     std::vector<std::string> flags_clear;
-    bool block_sizes_valid = false;     ///< connect, info: the advertised block sizes are possible ones
-    bool lists_export = false;          ///< list: the server's export is in it
-    bool extents_truthful = false;      ///< map: in order, without gaps, and zero only where zeroes are read
-    bool one_extent = false;            ///< map: besides, exactly one, no longer than the request
+    bool block_sizes_valid = false; ///< connect, info: the advertised block sizes are possible ones
+    bool lists_export = false;      ///< list: the server's export is in it
+    bool extents_truthful = false;  ///< map: in order, without gaps, and zero only where zeroes are read
+    bool one_extent = false;        ///< map: besides, exactly one, no longer than the request
 
     /// For people: "ENOSPC", "success or EINVAL".
     [[nodiscard]] std::string describe() const;
@@ -91,10 +91,11 @@ struct Step {
     std::string of;              ///< finish: the name of the job
 
     std::vector<ExpectationRow> rows;
-    std::string rule;   ///< the requirement that is broken if the expectation is not met
-    std::string rule_on_error;   ///< the one that is broken by an error where success is expected; empty: `rule`
-    std::string rule_on_success; ///< the one that is broken by a success where an error is expected; empty: `rule`
-    std::string record; ///< what happens is written down under this name
+    std::string rule;          ///< the requirement that is broken if the expectation is not met
+    std::string rule_on_error; ///< the one that is broken by an error that is not expected; empty: `rule`
+    std::string
+        rule_on_success; ///< the one that is broken by a success where an error is expected; empty: `rule`
+    std::string record;  ///< what happens is written down under this name
 
     /// "read 1048064+1024 fua": for people; `size` is the export's.
     [[nodiscard]] std::string describe(std::uint64_t size) const;
@@ -129,8 +130,8 @@ struct Scenario {
 [[nodiscard]] std::vector<Scenario> load_scenarios(const YamlNode& document, const FactVocabulary& facts,
                                                    const Requirements& requirements);
 
-/// Checks that every combination of the facts that the rows name meets exactly one row. Throws CatalogueError that
-/// names a combination which meets none or several.
+/// Checks that every combination of the facts that the rows name meets exactly one row. Throws CatalogueError
+/// that names a combination which meets none or several.
 void check_table(const std::vector<ExpectationRow>& rows, const FactVocabulary& facts, const YamlNode& where);
 
 } // namespace harness

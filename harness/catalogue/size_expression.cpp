@@ -14,6 +14,9 @@ constexpr std::string_view size_word = "size";
 std::uint64_t take_number(std::string_view& rest, std::string_view whole) {
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value);
+    if (error == std::errc::result_out_of_range) {
+        throw std::invalid_argument(fmt::format("'{}' is beyond 2^64-1 bytes", whole));
+    }
     if (error != std::errc{}) {
         throw std::invalid_argument(
             fmt::format("'{}' is not a size: a number or 'size' is expected before '{}'", whole, rest));
@@ -24,7 +27,8 @@ std::uint64_t take_number(std::string_view& rest, std::string_view whole) {
 
 /// Takes a unit off the front of `rest`, if one is there: the factor.
 std::uint64_t take_unit(std::string_view& rest) {
-    constexpr std::pair<std::string_view, unsigned> units[] = {{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}};
+    constexpr std::pair<std::string_view, unsigned> units[] = {
+        {"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}};
     for (const auto& [unit, shift] : units) {
         if (rest.starts_with(unit)) {
             rest.remove_prefix(unit.size());
@@ -65,8 +69,9 @@ SizeExpression SizeExpression::parse(std::string_view text) {
             return result;
         }
         if (rest.front() != '+' && rest.front() != '-') {
-            throw std::invalid_argument(fmt::format(
-                "'{}' is not a size: '+', '-' or a unit (KiB, MiB, GiB, TiB) is expected at '{}'", text, rest));
+            throw std::invalid_argument(
+                fmt::format("'{}' is not a size: '+', '-' or a unit (KiB, MiB, GiB, TiB) is expected at '{}'",
+                            text, rest));
         }
         negative = rest.front() == '-';
         rest.remove_prefix(1);
@@ -81,7 +86,8 @@ std::uint64_t SizeExpression::evaluate(std::uint64_t size) const {
         total += term.negative ? -value : value;
     }
     if (total < 0 || total > static_cast<Wide>(std::numeric_limits<std::uint64_t>::max())) {
-        throw std::invalid_argument(fmt::format("'{}' is out of range for an export of {} bytes", text_, size));
+        throw std::invalid_argument(
+            fmt::format("'{}' is out of range for an export of {} bytes", text_, size));
     }
     return static_cast<std::uint64_t>(total);
 }

@@ -8,8 +8,8 @@
 
 namespace harness {
 
-/// A number of bytes as scenarios write it: terms joined by + and -, each a number with an optional unit (KiB, MiB,
-/// GiB, TiB) or `size`, the size of the scenario's export, which may be divided: "size/2-4KiB+1".
+/// A number of bytes as scenarios write it: terms joined by + and -, each a number with an optional unit
+/// (KiB, MiB, GiB, TiB) or `size`, the size of the scenario's export, which may be divided: "size/2-4KiB+1".
 class SizeExpression {
   public:
     /// Throws std::invalid_argument with a message for people.
@@ -20,7 +20,8 @@ class SizeExpression {
     explicit SizeExpression(std::uint64_t bytes)
       : terms_{{false, false, bytes}} {}
 
-    /// The value for an export of `size` bytes. Throws std::invalid_argument if it is below 0 or above 2^64-1.
+    /// The value for an export of `size` bytes. Throws std::invalid_argument if it is below 0 or above
+    /// 2^64-1.
     [[nodiscard]] std::uint64_t evaluate(std::uint64_t size) const;
 
     /// As it was written.
@@ -29,7 +30,7 @@ class SizeExpression {
   private:
     struct Term {
         bool negative;
-        bool of_size;        ///< `size / value` rather than `value`
+        bool of_size; ///< `size / value` rather than `value`
         std::uint64_t value;
     };
     std::vector<Term> terms_;

@@ -53,27 +53,32 @@ std::string_view trim(std::string_view text) {
 VersionRange VersionRange::parse(const std::string& text) {
     VersionRange range;
     range.text_ = text;
-    std::string_view rest = text;
-    if (trim(rest) == "all") {
+    if (trim(text) == "all") {
         return range;
     }
-    while (!rest.empty()) {
-        const std::size_t comma = rest.find(',');
-        std::string_view part = trim(rest.substr(0, comma));
-        rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+    std::string_view rest = text;
+    for (std::size_t comma = 0; comma != std::string_view::npos;) {
+        comma = rest.find(',');
+        const std::string_view part = trim(rest.substr(0, comma));
         Bound bound;
+        std::string_view version;
         for (const std::string_view relation : {"<=", ">=", "<", ">", "="}) {
             if (part.starts_with(relation)) {
                 bound.relation = relation;
-                bound.version = numbers(trim(part.substr(relation.size())));
+                version = trim(part.substr(relation.size()));
                 break;
             }
         }
-        if (bound.version.empty()) {
+        bound.version = numbers(version);
+        // Unlike a program's answer, a bound is nothing but numbers: whatever else is there may be for want
+        // of a comma.
+        if (version.find_first_not_of("0123456789.") != std::string_view::npos ||
+            std::ranges::ssize(bound.version) != std::ranges::count(version, '.') + 1) {
             throw std::invalid_argument(fmt::format(
                 "'{}' is no range of versions; write 'all' or bounds such as '>= 2.12, < 9.0'", text));
         }
         range.bounds_.push_back(std::move(bound));
+        rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
     }
     return range;
 }

@@ -19,12 +19,14 @@ YamlNode::YamlNode(const YAML::Node& node, std::filesystem::path file)
 
 YamlNode::YamlNode(const YamlNode& other)
   : node_(std::make_unique<YAML::Node>(*other.node_))
-  , file_(other.file_) {}
+  , file_(other.file_)
+  , key_(other.key_) {}
 
 YamlNode& YamlNode::operator=(const YamlNode& other) {
     // Assigning to a YAML::Node would write through to the document, so the handle is replaced.
     node_ = std::make_unique<YAML::Node>(*other.node_);
     file_ = other.file_;
+    key_ = other.key_;
     return *this;
 }
 
@@ -36,11 +38,14 @@ YamlNode YamlNode::load(const std::filesystem::path& file) {
     try {
         const std::vector<YAML::Node> documents = YAML::LoadAllFromFile(file.string());
         if (documents.size() != 1) {
-            throw CatalogueError({file, 0, 0}, fmt::format("one YAML document is expected, {} are here", documents.size()));
+            throw CatalogueError({file, 0, 0},
+                                 fmt::format("one YAML document is expected, {} are here", documents.size()));
         }
         return {documents.front(), file};
     } catch (const YAML::BadFile&) {
         throw CatalogueError({file, 0, 0}, "the file cannot be read");
+    } catch (const std::ios_base::failure&) {
+        throw CatalogueError({file, 0, 0}, "the file cannot be read"); // a folder, for one
     } catch (const YAML::Exception& error) {
         throw CatalogueError({file, error.mark.line + 1, error.mark.column + 1}, error.msg);
     }
@@ -51,11 +56,23 @@ Position YamlNode::position() const {
     return {file_, mark.line + 1, mark.column + 1};
 }
 
-bool YamlNode::is_map() const { return node_->IsMap(); }
-bool YamlNode::is_list() const { return node_->IsSequence(); }
-bool YamlNode::is_scalar() const { return node_->IsScalar(); }
+bool YamlNode::is_map() const {
+    return node_->IsMap();
+}
+bool YamlNode::is_list() const {
+    return node_->IsSequence();
+}
+bool YamlNode::is_scalar() const {
+    return node_->IsScalar();
+}
 
-void YamlNode::fail(const std::string& message) const { throw CatalogueError(position(), message); }
+void YamlNode::fail(const std::string& message) const {
+    throw CatalogueError(position(), message);
+}
+
+void YamlNode::fail_at_key(const std::string& message) const {
+    throw CatalogueError(key_.value_or(position()), message);
+}
 
 std::string YamlNode::text() const {
     if (!node_->IsScalar()) {
@@ -116,7 +133,9 @@ std::vector<std::pair<std::string, YamlNode>> YamlNode::entries() const {
         if (!seen.insert(name).second) {
             key.fail(fmt::format("'{}' stands here a second time", name));
         }
-        result.emplace_back(std::move(name), YamlNode(entry.second, file_));
+        YamlNode value(entry.second, file_);
+        value.key_ = key.position();
+        result.emplace_back(std::move(name), std::move(value));
     }
     return result;
 }
@@ -132,7 +151,9 @@ std::vector<std::string> YamlNode::texts() const {
     return result;
 }
 
-YamlMap YamlNode::map() const { return YamlMap(*this); }
+YamlMap YamlNode::map() const {
+    return YamlMap(*this);
+}
 
 YamlMap::YamlMap(const YamlNode& node)
   : node_(node)
@@ -166,8 +187,9 @@ void YamlMap::finish() const {
         if (!known_.contains(name)) {
             const std::vector<std::string> known(known_.begin(), known_.end());
             const std::string hint = did_you_mean(name, known);
-            value.fail(fmt::format("'{}' is not known here{}", name,
-                                   hint.empty() ? fmt::format("; known are: {}", fmt::join(known, ", ")) : hint));
+            value.fail_at_key(
+                fmt::format("'{}' is not known here{}", name,
+                            hint.empty() ? fmt::format("; known are: {}", fmt::join(known, ", ")) : hint));
         }
     }
 }

@@ -72,12 +72,15 @@ class YamlNode {
 
     /// Throws a CatalogueError at this node.
     [[noreturn]] void fail(const std::string& message) const;
+    /// The same at the key that stands before this value; at the value itself if it came from no map.
+    [[noreturn]] void fail_at_key(const std::string& message) const;
 
   private:
     YamlNode(const YAML::Node& node, std::filesystem::path file);
 
     std::unique_ptr<YAML::Node> node_;
     std::filesystem::path file_;
+    std::optional<Position> key_; ///< of the key, for a value of a map
 };
 
 /// Reads a map key by key and, in `finish`, refuses the keys that nobody asked for.

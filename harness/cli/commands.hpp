@@ -12,7 +12,8 @@ namespace harness {
 /// What the subcommands share.
 struct CommonOptions {
     std::filesystem::path scenarios; ///< the catalogue
-    std::filesystem::path programs;  ///< where nbd-interop itself is: the project's other programs are beside it
+    std::filesystem::path
+        programs; ///< where nbd-interop itself is: the project's other programs are beside it
 };
 
 /// `nbd-interop run`.

@@ -14,7 +14,8 @@ ExitCode exit_code(const reports::RunResult& run) {
         return exit_nothing;
     }
     const bool as_expected = std::ranges::all_of(run.cases, [](const reports::CaseResult& item) {
-        return item.verdict == Verdict::pass || item.verdict == Verdict::unsupported || item.known_deviation();
+        return item.verdict == Verdict::pass || item.verdict == Verdict::unsupported ||
+               item.known_deviation();
     });
     return as_expected && run.stale.empty() ? exit_ok : exit_red;
 }

@@ -14,8 +14,8 @@ void list_peers(const Catalogue& catalogue, const std::filesystem::path& program
         for (const Peer& peer : catalogue.peers) {
             if (peer.role == role) {
                 const Detected detected = detect(peer, programs);
-                fmt::print("{:<7} {:<22} {:<14} {}\n", role, peer.name, detected.version.value_or("not installed"),
-                           fmt::join(peer.variant_names(), " "));
+                fmt::print("{:<7} {:<22} {:<14} {}\n", role, peer.name,
+                           detected.version.value_or("not installed"), fmt::join(peer.variant_names(), " "));
             }
         }
     }

@@ -30,7 +30,9 @@ Examples:
   nbd-interop report shard-*/results.json --out merged)";
 
 /// The folder of this program.
-fs::path program_folder() { return fs::read_symlink("/proc/self/exe").parent_path(); }
+fs::path program_folder() {
+    return fs::read_symlink("/proc/self/exe").parent_path();
+}
 
 /// The catalogue that comes with the project: beside the build directory, or where the sources were.
 fs::path default_catalogue(const fs::path& programs) {
@@ -39,16 +41,19 @@ fs::path default_catalogue(const fs::path& programs) {
 }
 
 void add_selection(CLI::App& command, Selection& selection, std::string& pairs) {
-    command.add_option("--server", selection.servers,
-                       "Servers, with * and ?: 'nbdkit' takes all its variants, 'nbdkit+no-sr' one of them, "
-                       "'nbdkit+default' only the plain one. May be repeated.")
+    command
+        .add_option("--server", selection.servers,
+                    "Servers, with * and ?: 'nbdkit' takes all its variants, 'nbdkit+no-sr' one of them, "
+                    "'nbdkit+default' only the plain one. May be repeated.")
         ->type_name("GLOB");
     command.add_option("--client", selection.clients, "Clients, likewise")->type_name("GLOB");
     command.add_option("--scenario", selection.scenarios, "Scenarios")->type_name("GLOB");
     command
         .add_option("--pairs", pairs,
-                    "Who meets whom. star: each variant of a server meets the plain clients, and the other way round; "
-                    "all: everybody meets everybody. Default: star, but all where both --server and --client are given")
+                    "Who meets whom. star: each variant of a server meets the plain clients, and the other "
+                    "way round; "
+                    "all: everybody meets everybody. Default: star, but all where both --server and --client "
+                    "are given")
         ->check(CLI::IsMember({"star", "all"}));
 }
 
@@ -76,9 +81,12 @@ int run(int argc, char** argv) {
     run_options.out = "reports/out";
     CLI::App* run_app = app.add_subcommand("run", "Run cases and write reports");
     add_selection(*run_app, run_options.selection, pairs);
-    run_app->add_option("--jobs,-j", run_options.jobs, "Cases at a time; default twice the number of processors")
+    run_app
+        ->add_option("--jobs,-j", run_options.jobs, "Cases at a time; default twice the number of processors")
         ->check(CLI::Range(1U, 256U));
-    run_app->add_option("--out", run_options.out, "Where the reports and the cases' logs go; default reports/out")
+    run_app
+        ->add_option("--out", run_options.out,
+                     "Where the reports and the cases' logs go; default reports/out")
         ->type_name("DIR");
     run_app->add_option("--require", run_options.required, "A peer that must be installed. May be repeated.")
         ->type_name("PEER");
@@ -96,11 +104,13 @@ int run(int argc, char** argv) {
 
     ReportOptions report_options;
     report_options.out = "reports/out";
-    CLI::App* report_app = app.add_subcommand("report", "Make the reports again from results.json files, merging them");
+    CLI::App* report_app =
+        app.add_subcommand("report", "Make the reports again from results.json files, merging them");
     report_app->add_option("results", report_options.results, "results.json of one run, or of all its shards")
         ->required()
         ->type_name("FILE");
-    report_app->add_option("--out", report_options.out, "Where the reports go; default reports/out")->type_name("DIR");
+    report_app->add_option("--out", report_options.out, "Where the reports go; default reports/out")
+        ->type_name("DIR");
     report_app->add_flag("--deviations-as-skipped", report_options.deviations_as_skipped,
                          "In the JUnit file, listed deviations are skipped cases rather than failures");
 
@@ -126,7 +136,9 @@ int main(int argc, char** argv) {
     try {
         return run(argc, argv);
     } catch (const harness::Interrupted&) {
-        fmt::print(stderr, "nbd-interop: interrupted; processes and temporary files are gone, no report was written\n");
+        fmt::print(
+            stderr,
+            "nbd-interop: interrupted; processes and temporary files are gone, no report was written\n");
         return exit_interrupted;
     } catch (const CatalogueError& error) {
         fmt::print(stderr, "nbd-interop: {}\n", error.what());

@@ -15,13 +15,14 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <thread>
-
+#include <set>
 #include <sys/utsname.h>
+#include <thread>
 #include <unistd.h>
 
 namespace harness {
@@ -56,12 +57,16 @@ std::map<std::string, std::string> host_facts() {
 }
 
 /// The peers of the catalogue with the versions found here.
-std::vector<reports::PeerInfo> find_peers(const Catalogue& catalogue, const fs::path& programs, Versions& versions) {
+std::vector<reports::PeerInfo> find_peers(const Catalogue& catalogue, const fs::path& programs,
+                                          Versions& versions) {
     std::vector<reports::PeerInfo> infos;
     for (const Peer& peer : catalogue.peers) {
         const Detected detected = detect(peer, programs);
         if (detected.version) {
             versions[{peer.role, peer.name}] = *detected.version;
+        } else {
+            fmt::print(stderr, "nbd-interop: {} '{}' is left out: {}\n", peer.role, peer.name,
+                       detected.problem);
         }
         infos.push_back({peer.name, peer.role, peer.title, detected.version, peer.variant_names()});
     }
@@ -81,7 +86,8 @@ bool all_required_are_here(const Catalogue& catalogue, const RunOptions& options
             here = here || (peer.name == name && versions.contains({peer.role, peer.name}));
         }
         if (!known) {
-            throw SelectionError(fmt::format("--require {}: no peer has that name{}", name, did_you_mean(name, names)));
+            throw SelectionError(
+                fmt::format("--require {}: no peer has that name{}", name, did_you_mean(name, names)));
         }
         if (!here) {
             fmt::print(stderr, "nbd-interop: the peer '{}' is required, but it is not installed\n", name);
@@ -91,8 +97,46 @@ bool all_required_are_here(const Catalogue& catalogue, const RunOptions& options
     return all;
 }
 
+/// Adds what the catalogue says about the requirements and deviations that the findings name.
+void quote(const Catalogue& catalogue, reports::RunResult& run) {
+    std::set<std::string> requirements;
+    std::set<std::string> deviations;
+    for (const reports::CaseResult& item : run.cases) {
+        for (const reports::Finding& finding : item.findings) {
+            requirements.insert(finding.requirement);
+            deviations.insert(finding.deviation);
+        }
+    }
+    for (const auto& [id, requirement] : catalogue.requirements) {
+        if (requirements.contains(id)) {
+            run.requirements.push_back({id, requirement.level == Level::must ? "MUST" : "SHOULD",
+                                        requirement.section, requirement.text});
+        }
+    }
+    for (const Deviation& deviation : catalogue.deviations) {
+        if (deviations.contains(deviation.id)) {
+            run.deviations.push_back({deviation.id, fmt::format("{}", fmt::join(deviation.peers, ", ")),
+                                      deviation.versions.text(), deviation.reason, ""});
+        }
+    }
+}
+
+/// The folder of the reports, without the cases of an earlier run. Throws SelectionError if it cannot be
+/// made.
+fs::path prepare_folder(const fs::path& folder) {
+    try {
+        fs::create_directories(folder);
+        fs::remove_all(folder / "cases");
+        fs::remove_all(folder / "probes");
+        return fs::absolute(folder);
+    } catch (const fs::filesystem_error& error) {
+        throw SelectionError(fmt::format("--out {}: {}", folder.string(), error.code().message()));
+    }
+}
+
 bool installed(const Case& item, const Versions& versions) {
-    return versions.contains({"server", item.server_peer->name}) && versions.contains({"client", item.client_peer->name});
+    return versions.contains({"server", item.server_peer->name}) &&
+           versions.contains({"client", item.client_peer->name});
 }
 
 unsigned default_jobs() {
@@ -113,7 +157,8 @@ int run_command(const CommonOptions& common, const RunOptions& options) {
     const auto begin = std::chrono::system_clock::now();
     const auto begin_steady = std::chrono::steady_clock::now();
     run.suite = "interop";
-    run.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(begin)));
+    run.started =
+        fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(begin)));
     run.properties = host_facts();
     Versions versions;
     run.peers = find_peers(catalogue, common.programs, versions);
@@ -122,17 +167,15 @@ int run_command(const CommonOptions& common, const RunOptions& options) {
     }
     std::erase_if(cases, [&](const Case& item) { return !installed(item, versions); });
 
-    fs::create_directories(options.out);
-    const fs::path out = fs::absolute(options.out);
-    fs::remove_all(out / "cases");
-    fs::remove_all(out / "probes");
+    const fs::path out = prepare_folder(options.out);
     {
         Workspace workspace;
         ServerPool pool(workspace, common.programs);
         const RunPlace place{&catalogue, &versions, common.programs, &workspace, &pool, out};
         Progress progress(cases.size(), options.quiet);
-        run.cases = run_cases(cases, place, options.jobs == 0 ? default_jobs() : options.jobs,
-                              [&](std::size_t done, const reports::CaseResult& result) { progress.advance(done, result); });
+        run.cases = run_cases(
+            cases, place, options.jobs == 0 ? default_jobs() : options.jobs,
+            [&](std::size_t done, const reports::CaseResult& result) { progress.advance(done, result); });
     }
     mark_deviations(catalogue.deviations, versions, run.cases);
     const bool whole = options.selection.servers.empty() && options.selection.clients.empty() &&
@@ -140,14 +183,15 @@ int run_command(const CommonOptions& common, const RunOptions& options) {
     if (whole) {
         run.stale = stale_deviations(catalogue.deviations, versions, run.cases);
     }
+    quote(catalogue, run);
     run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_steady).count();
 
     const reports::JunitOptions junit{options.deviations_as_skipped};
     reports::write_reports(out, run, junit);
     fmt::print("{}", reports::summary(run, {20, isatty(STDOUT_FILENO) == 1}));
     if (const Janitor::Leftovers left = janitor.finish(); !left.none()) {
-        fmt::print(stderr, "nbd-interop: {} processes and {} folders had to be cleaned up at the end{}\n", left.processes,
-                   left.directories, left.clean ? "" : "; some are still there");
+        fmt::print(stderr, "nbd-interop: {} processes and {} folders had to be cleaned up at the end{}\n",
+                   left.processes, left.directories, left.clean ? "" : "; some are still there");
     }
     return exit_code(run);
 }

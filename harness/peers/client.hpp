@@ -22,7 +22,7 @@ struct ClientStep {
     StepKind kind = StepKind::read;
     std::uint64_t id = 0;
     std::string connection = "a";
-    std::string uri; ///< connect, info, list; for programs every step
+    std::string uri;         ///< connect, info, list; for programs every step
     std::string export_name; ///< the one in the URI
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
@@ -103,8 +103,8 @@ class Client {
     Client& operator=(const Client&) = delete;
     virtual ~Client() = default;
 
-    /// Carries out a step. Throws TimedOut if it has not ended by the deadline, ClientDied if the client's process
-    /// ended by a signal or without an answer, std::runtime_error if it broke the rules of its kind.
+    /// Carries out a step. Throws TimedOut if it has not ended by the deadline, ClientDied if the client's
+    /// process ended by a signal or without an answer, std::runtime_error if it broke the rules of its kind.
     virtual ClientOutcome perform(const ClientStep& step, Deadline deadline) = 0;
 
     /// Ends the client properly: closes what is open and waits for its processes. Throws like `perform`.

@@ -29,13 +29,14 @@ Detected detect(const Peer& peer, const std::filesystem::path& programs) {
         find_program(command.front());
         Process process = Process::start(launch);
         if (!process.wait_for(patience)) {
-            return {std::nullopt, fmt::format("'{}' did not end within {} s", command.front(), patience.count())};
+            return {std::nullopt,
+                    fmt::format("'{}' did not end within {} s", command.front(), patience.count())};
         }
         const std::string output = process.take_output();
         std::smatch match;
         if (!std::regex_search(output, match, std::regex(peer.version.match)) || match.size() < 2) {
-            return {std::nullopt, fmt::format("'{}' does not tell a version that matches '{}': {}", command.front(),
-                                              peer.version.match, output.substr(0, 200))};
+            return {std::nullopt, fmt::format("'{}' does not tell a version that matches '{}': {}",
+                                              command.front(), peer.version.match, output.substr(0, 200))};
         }
         for (std::size_t group = 1; group < match.size(); ++group) {
             if (match[group].matched) {

@@ -119,8 +119,8 @@ ClientResult decode_result(const json::object& object) {
         result.extents.emplace();
         for (const json::value& item : extents->as_array()) {
             result.extents->push_back({item.at("offset").to_number<std::uint64_t>(),
-                                       item.at("length").to_number<std::uint64_t>(), item.at("hole").as_bool(),
-                                       item.at("zero").as_bool()});
+                                       item.at("length").to_number<std::uint64_t>(),
+                                       item.at("hole").as_bool(), item.at("zero").as_bool()});
         }
     }
     return result;
@@ -133,8 +133,9 @@ ClientOutcome decode(const json::object& line) {
         return outcome;
     }
     const json::object& error = line.at("error").as_object();
-    outcome.error = ClientError{std::string(error.at("errno").as_string()), place(error.at("where").as_string()),
-                                std::string(error.at("message").as_string())};
+    outcome.error =
+        ClientError{std::string(error.at("errno").as_string()), place(error.at("where").as_string()),
+                    std::string(error.at("message").as_string())};
     return outcome;
 }
 
@@ -146,10 +147,26 @@ Launch as_driver(Launch launch) {
 
 } // namespace
 
-DriverClient::DriverClient(const Launch& launch, std::filesystem::path transcript, Deadline deadline)
+DriverClient::DriverClient(const Launch& launch, const std::set<std::string>& operations,
+                           std::filesystem::path transcript, Deadline deadline)
   : process_(Process::start(as_driver(launch)))
   , transcript_(std::move(transcript)) {
-    read_line(deadline);
+    const std::string hello = read_line(deadline);
+    std::set<std::string> offered;
+    try {
+        for (const json::value& operation : json::parse(hello).at("operations").as_array()) {
+            offered.emplace(operation.as_string());
+        }
+    } catch (const std::exception& error) {
+        throw std::runtime_error(
+            fmt::format("the driver's first line is no hello ({}): {}", error.what(), hello.substr(0, 300)));
+    }
+    for (const std::string& operation : operations) {
+        if (!offered.contains(operation)) {
+            throw std::runtime_error(
+                fmt::format("the driver has no '{}', which its peer file promises", operation));
+        }
+    }
 }
 
 void DriverClient::note(char direction, std::string_view line) const {
@@ -166,7 +183,8 @@ std::string DriverClient::read_line(Deadline deadline) {
 }
 
 void DriverClient::died(Deadline deadline) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     const std::optional<Exit> exit = process_.wait_for(std::max(left, std::chrono::milliseconds(0)));
     throw ClientDied(fmt::format("the driver {}{}", exit ? exit->describe() : "closed its output",
                                  [&] {
@@ -192,20 +210,22 @@ ClientOutcome DriverClient::perform(const ClientStep& step, Deadline deadline) {
         }
         return decode(value.as_object());
     } catch (const std::exception& error) {
-        throw std::runtime_error(
-            fmt::format("the driver broke the driver protocol ({}): {}", error.what(), answer.substr(0, 300)));
+        throw std::runtime_error(fmt::format("the driver broke the driver protocol ({}): {}", error.what(),
+                                             answer.substr(0, 300)));
     }
 }
 
 void DriverClient::finish(Deadline deadline) {
     process_.close_stdin();
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     const std::optional<Exit> exit = process_.wait_for(std::max(left, std::chrono::milliseconds(0)));
     if (!exit) {
         throw TimedOut("the driver does not end although its input was closed");
     }
     if (!exit->success()) {
-        throw ClientDied(fmt::format("the driver {} when its input was closed", exit->describe()), exit->signal != 0);
+        throw ClientDied(fmt::format("the driver {} when its input was closed", exit->describe()),
+                         exit->signal != 0);
     }
 }
 

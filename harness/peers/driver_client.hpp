@@ -9,8 +9,10 @@ namespace harness {
 /// A client library behind a driver (docs/driver-protocol.md).
 class DriverClient final : public Client {
   public:
-    /// Starts the driver and reads its hello. `transcript` gets every line of both directions.
-    DriverClient(const Launch& launch, std::filesystem::path transcript, Deadline deadline);
+    /// Starts the driver and reads its hello, which has to name the `operations`. `transcript` gets every
+    /// line of both directions.
+    DriverClient(const Launch& launch, const std::set<std::string>& operations,
+                 std::filesystem::path transcript, Deadline deadline);
 
     ClientOutcome perform(const ClientStep& step, Deadline deadline) override;
     void finish(Deadline deadline) override;

@@ -16,9 +16,10 @@ struct ErrorWord {
 /// The errors of the protocol and those of sockets, in the words of this machine's C library.
 const std::vector<ErrorWord>& table() {
     static const std::vector<ErrorWord> words = [] {
-        constexpr std::array numbers{EPERM,     EIO,   ENOMEM, EINVAL,  ENOSPC,       EOVERFLOW, ENOTSUP, ESHUTDOWN,
-                                     ENOENT,    EACCES, EPIPE, ERANGE,  ECONNREFUSED, ECONNRESET, ENOTCONN, ECONNABORTED,
-                                     ETIMEDOUT, EROFS, EPROTO, EBADMSG};
+        constexpr std::array numbers{EPERM,        EIO,       ENOMEM,       EINVAL,     ENOSPC,
+                                     EOVERFLOW,    ENOTSUP,   ESHUTDOWN,    ENOENT,     EACCES,
+                                     EPIPE,        ERANGE,    ECONNREFUSED, ECONNRESET, ENOTCONN,
+                                     ECONNABORTED, ETIMEDOUT, EROFS,        EPROTO,     EBADMSG};
         std::vector<ErrorWord> result;
         for (const int number : numbers) {
             result.push_back({strerrorname_np(number), strerrordesc_np(number)});

@@ -58,7 +58,8 @@ void make_image(const std::filesystem::path& file, Image format, const ExportSet
     const std::optional<Exit> exit = converter.wait_for(converter_time);
     if (!exit || !exit->success()) {
         throw std::runtime_error(fmt::format("the image could not be made: {} {}: {}", launch.command_line(),
-                                             exit ? exit->describe() : "did not end", converter.error_tail(500)));
+                                             exit ? exit->describe() : "did not end",
+                                             converter.error_tail(500)));
     }
 }
 

@@ -25,7 +25,9 @@ bool as_flag(const json::value& value, const JsonField& field) {
     return set != field.negate;
 }
 
-std::uint64_t as_number(const json::value& value) { return value.to_number<std::uint64_t>(); }
+std::uint64_t as_number(const json::value& value) {
+    return value.to_number<std::uint64_t>();
+}
 
 void read_fields(const ResultTemplate& form, const json::value& root, ClientResult& into) {
     BlockSizes block;
@@ -50,8 +52,6 @@ void read_fields(const ResultTemplate& form, const json::value& root, ClientResu
         } else if (name == "block.maximum") {
             block.maximum = as_number(*value);
             ++block_fields;
-        } else {
-            throw std::runtime_error(fmt::format("the peer file names a result '{}', which is none", name));
         }
     }
     if (block_fields == 3) {
@@ -74,19 +74,26 @@ void read_items(const ResultTemplate& form, const json::value& root, ClientResul
         throw std::runtime_error(fmt::format("there is no array at '{}' in the output", *form.items));
     }
     for (const json::value& item : items->as_array()) {
-        const auto field = [&](const char* name) { return find(item, form.item.at(name)); };
+        const auto field = [&](const char* name) -> const json::value& {
+            const json::value* value = find(item, form.item.at(name));
+            if (value == nullptr) {
+                throw std::runtime_error(fmt::format("an element of '{}' in the output has no '{}'",
+                                                     *form.items, form.item.at(name).pointer));
+            }
+            return *value;
+        };
         if (form.item.contains("name")) {
             if (!into.exports) {
                 into.exports.emplace();
             }
-            into.exports->emplace_back(field("name")->as_string());
+            into.exports->emplace_back(field("name").as_string());
         } else {
             if (!into.extents) {
                 into.extents.emplace();
             }
-            into.extents->push_back({as_number(*field("offset")), as_number(*field("length")),
-                                     as_flag(*field("hole"), form.item.at("hole")),
-                                     as_flag(*field("zero"), form.item.at("zero"))});
+            into.extents->push_back({as_number(field("offset")), as_number(field("length")),
+                                     as_flag(field("hole"), form.item.at("hole")),
+                                     as_flag(field("zero"), form.item.at("zero"))});
         }
     }
 }
@@ -107,7 +114,8 @@ void read_hexdump(const std::string& line_form, std::string_view output, const s
 
 } // namespace
 
-ClientResult read_output(const ResultTemplate& form, std::string_view output, const std::filesystem::path& into) {
+ClientResult read_output(const ResultTemplate& form, std::string_view output,
+                         const std::filesystem::path& into) {
     ClientResult result;
     if (!form.size_match.empty()) {
         std::cmatch match;

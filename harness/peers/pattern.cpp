@@ -30,7 +30,8 @@ void fill_pattern(std::span<std::uint8_t> bytes, std::uint64_t offset, std::uint
         std::memcpy(memory, &value, word_size);
         const std::size_t length = std::min(word_size - skip, bytes.size() - at);
         if (length == word_size) {
-            std::memcpy(bytes.data() + at, memory, word_size); // by far the most common way, and a single store
+            std::memcpy(bytes.data() + at, memory,
+                        word_size); // by far the most common way, and a single store
         } else {
             std::memcpy(bytes.data() + at, memory + skip, length);
         }

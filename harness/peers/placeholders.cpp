@@ -21,6 +21,16 @@ std::string_view placeholder(std::string_view text) {
 
 } // namespace
 
+std::vector<std::string> placeholders_in(std::string_view text) {
+    std::vector<std::string> names;
+    for (; !text.empty(); text.remove_prefix(1)) {
+        if (const std::string_view name = placeholder(text); !name.empty()) {
+            names.emplace_back(name);
+        }
+    }
+    return names;
+}
+
 std::string expand(std::string_view text, const Placeholders& values) {
     std::string result;
     while (!text.empty()) {
@@ -44,7 +54,8 @@ std::vector<std::string> expand(const std::vector<std::string>& command, const P
     std::vector<std::string> result;
     for (const std::string& word : command) {
         const std::string_view name = placeholder(word);
-        const auto list = name.size() + 2 == word.size() ? values.lists.find(std::string(name)) : values.lists.end();
+        const auto list =
+            name.size() + 2 == word.size() ? values.lists.find(std::string(name)) : values.lists.end();
         if (list == values.lists.end()) {
             result.push_back(expand(std::string_view(word), values));
             continue;

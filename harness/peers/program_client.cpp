@@ -47,7 +47,8 @@ ProgramClient::ProgramClient(const Peer& peer, const ClientVariant& variant, Pla
 
 ClientOutcome ProgramClient::perform(const ClientStep& step, Deadline deadline) {
     const std::string operation_name = name(step.kind);
-    if (step.kind == StepKind::disconnect || (step.kind == StepKind::connect && !peer_.operations.contains("connect"))) {
+    if (step.kind == StepKind::disconnect ||
+        (step.kind == StepKind::connect && !peer_.operations.contains("connect"))) {
         return {}; // every process has its own connection
     }
     const OperationTemplate& operation = peer_.templates.at(operation_name);
@@ -61,7 +62,8 @@ ClientOutcome ProgramClient::perform(const ClientStep& step, Deadline deadline) 
     launch.capture_stdout = true;
     std::ofstream(folder_ / "client-commands.txt", std::ios::app) << launch.command_line() << '\n';
     Process process = Process::start(launch);
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     const std::optional<Exit> exit = process.wait_for(std::max(left, std::chrono::milliseconds(0)));
     if (!exit) {
         throw TimedOut(fmt::format("{} did not end", launch.argv.front()));
@@ -71,13 +73,15 @@ ClientOutcome ProgramClient::perform(const ClientStep& step, Deadline deadline) 
         std::ofstream(folder_ / fmt::format("client-{:02}-{}.out", step.id, operation_name)) << output;
     }
     if (exit->signal != 0) {
-        throw ClientDied(fmt::format("{} was {}: {}", launch.argv.front(), exit->describe(), process.error_tail(500)),
-                         true);
+        throw ClientDied(
+            fmt::format("{} was {}: {}", launch.argv.front(), exit->describe(), process.error_tail(500)),
+            true);
     }
     ClientOutcome outcome;
     std::smatch match;
-    const bool said_so = !operation.output.failure.empty() &&
-                         std::regex_search(output, match, std::regex(operation.output.failure, std::regex::multiline));
+    const bool said_so =
+        !operation.output.failure.empty() &&
+        std::regex_search(output, match, std::regex(operation.output.failure, std::regex::multiline));
     if (exit->code != 0 || said_so) {
         outcome.error = error_from_words(process.error_tail(2000) + (said_so ? match.str() : ""));
         return outcome;

@@ -12,7 +12,8 @@ namespace harness {
 class ProgramClient final : public Client {
   public:
     /// `folder` gets the output of every process. `values` holds what stays the same for the whole case.
-    ProgramClient(const Peer& peer, const ClientVariant& variant, Placeholders values, std::filesystem::path folder);
+    ProgramClient(const Peer& peer, const ClientVariant& variant, Placeholders values,
+                  std::filesystem::path folder);
 
     ClientOutcome perform(const ClientStep& step, Deadline deadline) override;
     void finish(Deadline deadline) override;

@@ -42,7 +42,8 @@ std::string percent_encode(const std::string& text) {
 
 } // namespace
 
-ServerInstance::ServerInstance(const Peer& peer, const ServerVariant& variant, bool read_only, ServerPlace place)
+ServerInstance::ServerInstance(const Peer& peer, const ServerVariant& variant, bool read_only,
+                               ServerPlace place)
   : peer_(peer)
   , variant_(variant)
   , read_only_(read_only)
@@ -50,7 +51,9 @@ ServerInstance::ServerInstance(const Peer& peer, const ServerVariant& variant, b
   , socket_(place_.scratch / "s")
   , mark_(place_.scratch.string()) {}
 
-ServerInstance::~ServerInstance() { kill(); }
+ServerInstance::~ServerInstance() {
+    kill();
+}
 
 void ServerInstance::prepare(const ExportSetup& setup) {
     size_ = setup.size;
@@ -61,7 +64,8 @@ void ServerInstance::prepare(const ExportSetup& setup) {
     }
 }
 
-void ServerInstance::start(const std::filesystem::path& logs, std::chrono::steady_clock::time_point deadline) {
+void ServerInstance::start(const std::filesystem::path& logs,
+                           std::chrono::steady_clock::time_point deadline) {
     Placeholders values;
     values.texts["bin"] = place_.programs.string();
     values.texts["socket"] = socket_.string();
@@ -72,7 +76,8 @@ void ServerInstance::start(const std::filesystem::path& logs, std::chrono::stead
     values.texts["folder"] = place_.scratch.string();
     values.lists["args"] = variant_.args;
     values.lists["parameters"] = variant_.parameters;
-    values.lists["read-only"] = read_only_ ? variant_.read_only.value_or(std::vector<std::string>{}) : variant_.writable;
+    values.lists["read-only"] =
+        read_only_ ? variant_.read_only.value_or(std::vector<std::string>{}) : variant_.writable;
     values.texts["read-only-text"] = read_only_ ? "true" : "false";
 
     Launch launch;
@@ -119,8 +124,8 @@ void ServerInstance::start(const std::filesystem::path& logs, std::chrono::stead
                                        process_->error_tail(500)));
     }
     case Readiness::timed_out:
-        throw ServerFailed(ServerFailed::How::hangs,
-                           fmt::format("{} runs, but takes no connections at {}", peer_.name, describe(address)));
+        throw ServerFailed(ServerFailed::How::hangs, fmt::format("{} runs, but takes no connections at {}",
+                                                                 peer_.name, describe(address)));
     }
 }
 
@@ -143,7 +148,9 @@ void ServerInstance::kill() {
     }
 }
 
-bool ServerInstance::running() { return process_ && process_->running(); }
+bool ServerInstance::running() {
+    return process_ && process_->running();
+}
 
 std::optional<Exit> ServerInstance::ended() {
     return process_ ? process_->wait_for(std::chrono::milliseconds(0)) : std::nullopt;
@@ -158,6 +165,8 @@ Exit ServerInstance::stop() {
     return exit;
 }
 
-std::string ServerInstance::last_words() const { return process_ ? process_->error_tail(500) : ""; }
+std::string ServerInstance::last_words() const {
+    return process_ ? process_->error_tail(500) : "";
+}
 
 } // namespace harness

@@ -15,7 +15,8 @@ class Process;
 
 /// Where a server's files are.
 struct ServerPlace {
-    std::filesystem::path scratch; ///< short-lived: socket, image, configuration; a short path, for the socket's sake
+    std::filesystem::path
+        scratch; ///< short-lived: socket, image, configuration; a short path, for the socket's sake
     std::filesystem::path programs; ///< the project's own programs, first in PATH
 };
 
@@ -43,8 +44,8 @@ class ServerInstance {
     /// Makes the image anew. A server that runs already has to be one that can be reused.
     void prepare(const ExportSetup& setup);
 
-    /// Starts the server and waits until it takes connections; its output goes to `logs`. Throws ServerFailed,
-    /// LaunchError.
+    /// Starts the server and waits until it takes connections; its output goes to `logs`. Throws
+    /// ServerFailed, LaunchError.
     void start(const std::filesystem::path& logs, std::chrono::steady_clock::time_point deadline);
 
     /// The URI of an export; without a name the server's own.

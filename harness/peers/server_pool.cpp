@@ -17,7 +17,8 @@ ServerPool::~ServerPool() {
     }
 }
 
-std::unique_ptr<ServerInstance> ServerPool::take(const Peer& peer, const ServerVariant& variant, bool read_only) {
+std::unique_ptr<ServerInstance> ServerPool::take(const Peer& peer, const ServerVariant& variant,
+                                                 bool read_only) {
     {
         const std::scoped_lock lock(mutex_);
         auto& idle = idle_[{&variant, read_only}];
@@ -33,7 +34,8 @@ std::unique_ptr<ServerInstance> ServerPool::take(const Peer& peer, const ServerV
                                             ServerPlace{workspace_.make_folder("s"), programs_});
 }
 
-void ServerPool::give_back(std::unique_ptr<ServerInstance> server, const ServerVariant& variant, bool healthy) {
+void ServerPool::give_back(std::unique_ptr<ServerInstance> server, const ServerVariant& variant,
+                           bool healthy) {
     if (healthy && variant.reuse && server->running()) {
         const std::scoped_lock lock(mutex_);
         idle_[{&variant, server->read_only()}].push_back(std::move(server));

@@ -14,7 +14,8 @@ namespace harness {
 
 class Workspace;
 
-/// The servers of a run. Most serve one case; those that can be reused wait here for the next one. Thread safe.
+/// The servers of a run. Most serve one case; those that can be reused wait here for the next one. Thread
+/// safe.
 class ServerPool {
   public:
     ServerPool(Workspace& workspace, std::filesystem::path programs);
@@ -23,9 +24,11 @@ class ServerPool {
     ~ServerPool();
 
     /// A server for one case: a fresh one, not yet started, or one that runs already.
-    [[nodiscard]] std::unique_ptr<ServerInstance> take(const Peer& peer, const ServerVariant& variant, bool read_only);
+    [[nodiscard]] std::unique_ptr<ServerInstance> take(const Peer& peer, const ServerVariant& variant,
+                                                       bool read_only);
 
-    /// The case is over. A healthy server that can be reused is kept, any other one ended, and its folder removed.
+    /// The case is over. A healthy server that can be reused is kept, any other one ended, and its folder
+    /// removed.
     void give_back(std::unique_ptr<ServerInstance> server, const ServerVariant& variant, bool healthy);
 
   private:

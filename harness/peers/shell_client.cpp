@@ -16,7 +16,8 @@ namespace harness {
 namespace {
 
 std::chrono::milliseconds left_until(Deadline deadline) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     return std::max(left, std::chrono::milliseconds(0));
 }
 
@@ -100,7 +101,8 @@ ClientOutcome ShellClient::command(const ClientStep& step, Deadline deadline) {
         !std::regex_search(*output, std::regex(operation.output.success, std::regex::multiline))) {
         outcome.error = error_from_words(process.error_tail(500));
         if (outcome.error->message.empty()) {
-            throw std::runtime_error(fmt::format("'{}' was answered with '{}'", line, output->substr(0, 300)));
+            throw std::runtime_error(
+                fmt::format("'{}' was answered with '{}'", line, output->substr(0, 300)));
         }
         return outcome;
     }

@@ -12,7 +12,8 @@ namespace harness {
 /// A client that takes commands on its standard input, such as qemu-io: one process for every connection.
 class ShellClient final : public Client {
   public:
-    ShellClient(const Peer& peer, const ClientVariant& variant, Placeholders values, std::filesystem::path folder);
+    ShellClient(const Peer& peer, const ClientVariant& variant, Placeholders values,
+                std::filesystem::path folder);
 
     ClientOutcome perform(const ClientStep& step, Deadline deadline) override;
     void finish(Deadline deadline) override;

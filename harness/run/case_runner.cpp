@@ -29,12 +29,13 @@ constexpr std::chrono::seconds start_patience{10};
 /// How long a client may take to end once it was told to.
 constexpr std::chrono::seconds finish_patience{5};
 
-/// The size of the requests in which a library reads or writes a whole export; every server takes it. Exports that
-/// are read as a whole have a size that is a multiple of it.
+/// The size of the requests in which a library reads or writes a whole export; every server takes it. Exports
+/// that are read as a whole have a size that is a multiple of it.
 constexpr std::uint64_t whole_piece = 256U * 1024;
 
 Deadline in(std::chrono::duration<double> time) {
-    return std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(time);
+    return std::chrono::steady_clock::now() +
+           std::chrono::duration_cast<std::chrono::steady_clock::duration>(time);
 }
 
 /// The case cannot be carried out with these peers; what() says why.
@@ -104,8 +105,8 @@ class CaseRun {
                 server_.start(logs_, in(start_patience));
             }
         } catch (const ServerFailed& failure) {
-            abandon(failure.how() == ServerFailed::How::hangs ? Verdict::timeout : Verdict::crash, Party::server,
-                    failure.what());
+            abandon(failure.how() == ServerFailed::How::hangs ? Verdict::timeout : Verdict::crash,
+                    Party::server, failure.what());
         } catch (const LaunchError& error) {
             abandon(Verdict::error, Party::none, error.what());
         }
@@ -158,8 +159,8 @@ class CaseRun {
         const bool was_running = server_.running();
         const Exit exit = server_.stop();
         if (was_running && exit.signal != 0 && exit.signal != SIGTERM && exit.signal != SIGKILL) {
-            find({Verdict::crash, Party::server, "", "", fmt::format("the server {} when it was asked to end", exit.describe()),
-                  ""});
+            find({Verdict::crash, Party::server, "", "",
+                  fmt::format("the server {} when it was asked to end", exit.describe()), ""});
         }
     }
 
@@ -198,8 +199,9 @@ class CaseRun {
                 return row;
             }
         }
-        throw std::runtime_error(fmt::format("no row of the decision table at {} is for these peers; a fact is missing",
-                                             step.rows.front().position.describe()));
+        throw std::runtime_error(
+            fmt::format("no row of the decision table at {} is for these peers; a fact is missing",
+                        step.rows.front().position.describe()));
     }
 
     ClientStep evaluate(const Step& step, std::uint64_t number) {
@@ -236,7 +238,8 @@ class CaseRun {
         std::vector<std::uint8_t> block(step.length);
         for (std::uint64_t i = 0; i < step.count; ++i) {
             fill_pattern(block, step.offset + i * step.stride, seed(step));
-            out.write(reinterpret_cast<const char*>(block.data()), static_cast<std::streamsize>(block.size()));
+            out.write(reinterpret_cast<const char*>(block.data()),
+                      static_cast<std::streamsize>(block.size()));
         }
         return file;
     }
@@ -266,6 +269,8 @@ class CaseRun {
             finished = *job.step;
             finished.rows = step.rows;
             finished.rule = step.rule;
+            finished.rule_on_error = step.rule_on_error;
+            finished.rule_on_success = step.rule_on_success;
             finished.record = step.record;
             evaluated = job.evaluated;
             judged = &finished;
@@ -307,7 +312,8 @@ class CaseRun {
                 continue;
             }
             if (step.kind == StepKind::write) {
-                outcome.error ? disk_.forget(offset, step.length) : disk_.write(offset, step.length, seed(step));
+                outcome.error ? disk_.forget(offset, step.length)
+                              : disk_.write(offset, step.length, seed(step));
             } else if (step.kind == StepKind::zero) {
                 outcome.error ? disk_.forget(offset, step.length) : disk_.zero(offset, step.length);
             } else if (step.kind == StepKind::trim) {
@@ -353,8 +359,8 @@ void check_version(const std::string& role, const std::string& peer, const std::
                    const VersionRange& range, const Versions& versions) {
     const std::string& version = versions.at({role, peer});
     if (!range.contains(version)) {
-        throw Unsupported(fmt::format("{} {} does not have '{}', which is for versions {}", peer, version, variant,
-                                      range.text()));
+        throw Unsupported(fmt::format("{} {} does not have '{}', which is for versions {}", peer, version,
+                                      variant, range.text()));
     }
 }
 
@@ -364,10 +370,10 @@ void check_needs(const Case& item, const FactBook::Entry& entry) {
     if (!why.empty()) {
         throw Unsupported(fmt::format("{}: {}", item.server_peer->name, why));
     }
-    const bool needs_image = item.scenario->setup.filled ||
-                             std::ranges::any_of(item.scenario->steps, [](const Step& step) {
-                                 return step.kind == StepKind::restart_server;
-                             });
+    const bool needs_image =
+        item.scenario->setup.filled || std::ranges::any_of(item.scenario->steps, [](const Step& step) {
+            return step.kind == StepKind::restart_server;
+        });
     if (needs_image && item.server->image == Image::none) {
         throw Unsupported(fmt::format("{} keeps nothing from before its start", item.server_peer->name));
     }
@@ -389,15 +395,17 @@ reports::CaseResult run_case(const Case& item, const RunPlace& place, FactBook& 
     const auto begin = std::chrono::steady_clock::now();
     fs::path scratch;
     try {
-        check_version("server", item.server_peer->name, item.server->name, item.server->versions, *place.versions);
-        check_version("client", item.client_peer->name, item.client->name, item.client->versions, *place.versions);
+        check_version("server", item.server_peer->name, item.server->name, item.server->versions,
+                      *place.versions);
+        check_version("client", item.client_peer->name, item.client->name, item.client->versions,
+                      *place.versions);
         if (const std::string why = inexpressible(item); !why.empty()) {
             throw Unsupported(why);
         }
-        const FactBook::Entry& entry = book.look_up(*item.server_peer, *item.server, item.scenario->setup.read_only);
-        if (!entry.problem.empty()) {
-            result.findings.push_back({Verdict::fail, Party::server, "", "probe",
-                                       fmt::format("the server cannot be probed: {}", entry.problem), ""});
+        const FactBook::Entry& entry =
+            book.look_up(*item.server_peer, *item.server, item.scenario->setup.read_only);
+        if (entry.problem) {
+            result.findings.push_back(*entry.problem);
         } else {
             check_needs(item, entry);
             Facts facts = entry.facts;

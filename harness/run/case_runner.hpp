@@ -20,11 +20,11 @@ struct RunPlace {
     std::filesystem::path programs; ///< the project's own programs
     Workspace* workspace = nullptr; ///< gone after the run
     ServerPool* pool = nullptr;
-    std::filesystem::path out;      ///< kept: cases/ID/…
+    std::filesystem::path out; ///< kept: cases/ID/…
 };
 
-/// Runs a case from the server's start to its end and judges it. Whatever the peers do ends in a verdict. Throws
-/// Interrupted only.
+/// Runs a case from the server's start to its end and judges it. Whatever the peers do ends in a verdict.
+/// Throws Interrupted only.
 [[nodiscard]] reports::CaseResult run_case(const Case& item, const RunPlace& place, FactBook& facts);
 
 } // namespace harness

@@ -16,7 +16,8 @@ using reports::Party;
 using reports::PeerId;
 
 bool any_selects(const std::vector<std::string>& patterns, const PeerId& peer) {
-    return std::ranges::any_of(patterns, [&](const std::string& p) { return selects(p, peer.name, peer.variant); });
+    return std::ranges::any_of(patterns,
+                               [&](const std::string& p) { return selects(p, peer.name, peer.variant); });
 }
 
 /// Could this case show the deviation?
@@ -27,8 +28,9 @@ bool concerns(const Deviation& deviation, const Versions& versions, const CaseRe
     return version != versions.end() && deviation.versions.contains(version->second) &&
            any_selects(deviation.peers, peer) &&
            (deviation.others.empty() || any_selects(deviation.others, other)) &&
-           std::ranges::any_of(deviation.scenarios,
-                               [&](const std::string& pattern) { return glob_match(pattern, item.scenario); });
+           std::ranges::any_of(deviation.scenarios, [&](const std::string& pattern) {
+               return glob_match(pattern, item.scenario);
+           });
 }
 
 /// Is this finding the deviation?
@@ -40,11 +42,13 @@ bool is_it(const Deviation& deviation, const Finding& finding) {
 
 } // namespace
 
-void mark_deviations(const std::vector<Deviation>& deviations, const Versions& versions, std::vector<CaseResult>& cases) {
+void mark_deviations(const std::vector<Deviation>& deviations, const Versions& versions,
+                     std::vector<CaseResult>& cases) {
     for (CaseResult& item : cases) {
         for (Finding& finding : item.findings) {
             for (const Deviation& deviation : deviations) {
-                if (finding.deviation.empty() && is_it(deviation, finding) && concerns(deviation, versions, item)) {
+                if (finding.deviation.empty() && is_it(deviation, finding) &&
+                    concerns(deviation, versions, item)) {
                     finding.deviation = deviation.id;
                 }
             }
@@ -53,7 +57,8 @@ void mark_deviations(const std::vector<Deviation>& deviations, const Versions& v
 }
 
 std::vector<reports::StaleDeviation> stale_deviations(const std::vector<Deviation>& deviations,
-                                                      const Versions& versions, const std::vector<CaseResult>& cases) {
+                                                      const Versions& versions,
+                                                      const std::vector<CaseResult>& cases) {
     std::vector<reports::StaleDeviation> stale;
     for (const Deviation& deviation : deviations) {
         bool could = false;
@@ -67,7 +72,8 @@ std::vector<reports::StaleDeviation> stale_deviations(const std::vector<Deviatio
                                                [&](const Finding& f) { return f.deviation == deviation.id; });
         }
         if (could && !seen) {
-            stale.push_back({deviation.id, fmt::format("{}", fmt::join(deviation.peers, ", ")), deviation.reason});
+            stale.push_back(
+                {deviation.id, fmt::format("{}", fmt::join(deviation.peers, ", ")), deviation.reason});
         }
     }
     return stale;

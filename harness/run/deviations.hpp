@@ -13,10 +13,10 @@ namespace harness {
 void mark_deviations(const std::vector<Deviation>& deviations, const Versions& versions,
                      std::vector<reports::CaseResult>& cases);
 
-/// The deviations that these cases could have shown, none of which did: their peers took part in a version of the
-/// range and carried out one of their scenarios.
-[[nodiscard]] std::vector<reports::StaleDeviation> stale_deviations(const std::vector<Deviation>& deviations,
-                                                                    const Versions& versions,
-                                                                    const std::vector<reports::CaseResult>& cases);
+/// The deviations that these cases could have shown, none of which did: their peers took part in a version of
+/// the range and carried out one of their scenarios.
+[[nodiscard]] std::vector<reports::StaleDeviation>
+stale_deviations(const std::vector<Deviation>& deviations, const Versions& versions,
+                 const std::vector<reports::CaseResult>& cases);
 
 } // namespace harness

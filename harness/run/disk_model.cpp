@@ -18,7 +18,8 @@ constexpr std::size_t chunk_size = 256U * 1024;
 constexpr std::size_t shown_bytes = 8;
 
 /// Up to `wanted` bytes from the file's current place.
-std::span<const std::uint8_t> read_some(std::ifstream& file, std::vector<std::uint8_t>& buffer, std::uint64_t wanted) {
+std::span<const std::uint8_t> read_some(std::ifstream& file, std::vector<std::uint8_t>& buffer,
+                                        std::uint64_t wanted) {
     buffer.resize(std::min<std::uint64_t>(wanted, chunk_size));
     file.read(reinterpret_cast<char*>(buffer.data()), static_cast<std::streamsize>(buffer.size()));
     return std::span(buffer).first(static_cast<std::size_t>(file.gcount()));
@@ -100,8 +101,8 @@ bool DiskModel::has_data(std::uint64_t offset, std::uint64_t length) const {
     return result;
 }
 
-std::optional<std::string> DiskModel::compare(const std::filesystem::path& file, std::uint64_t at, std::uint64_t offset,
-                                              std::uint64_t length) const {
+std::optional<std::string> DiskModel::compare(const std::filesystem::path& file, std::uint64_t at,
+                                              std::uint64_t offset, std::uint64_t length) const {
     std::ifstream in(file, std::ios::binary);
     in.seekg(static_cast<std::streamoff>(at));
     if (!in) {

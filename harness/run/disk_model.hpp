@@ -10,8 +10,8 @@
 
 namespace harness {
 
-/// What an export must hold after the steps so far: zeroes, patterns, or, where a request had no certain end, nobody
-/// knows what. All offsets and lengths are bytes.
+/// What an export must hold after the steps so far: zeroes, patterns, or, where a request had no certain end,
+/// nobody knows what. All offsets and lengths are bytes.
 class DiskModel {
   public:
     explicit DiskModel(const ExportSetup& setup);
@@ -21,8 +21,8 @@ class DiskModel {
     /// From now on these bytes may be anything.
     void forget(std::uint64_t offset, std::uint64_t length);
 
-    /// Compares the `length` bytes at `at` of a file with the disk from `offset` on. For people: where they differ
-    /// first and how; nothing if they do not.
+    /// Compares the `length` bytes at `at` of a file with the disk from `offset` on. For people: where they
+    /// differ first and how; nothing if they do not.
     [[nodiscard]] std::optional<std::string> compare(const std::filesystem::path& file, std::uint64_t at,
                                                      std::uint64_t offset, std::uint64_t length) const;
 

@@ -7,10 +7,28 @@
 
 #include <fmt/format.h>
 
+#include <stdexcept>
+#include <thread>
+
 namespace harness {
 namespace {
 
+using reports::Party;
+using reports::Verdict;
+
 constexpr std::chrono::seconds patience{10};
+
+/// The probe did not get into the transmission phase.
+class HandshakeFailed : public std::runtime_error {
+  public:
+    HandshakeFailed(Verdict verdict, const std::string& what)
+      : std::runtime_error(what)
+      , verdict_(verdict) {}
+    [[nodiscard]] Verdict verdict() const { return verdict_; }
+
+  private:
+    Verdict verdict_;
+};
 
 ClientResult probe(const Peer& peer, const ServerVariant& variant, bool read_only, const RunPlace& place,
                    const std::string& key) {
@@ -32,11 +50,24 @@ ClientResult probe(const Peer& peer, const ServerVariant& variant, bool read_onl
     step.uri = server.uri();
     const ClientOutcome outcome = client->perform(step, deadline);
     client->finish(deadline);
+    std::optional<Exit> died = server.ended();
+    if (!died && outcome.error) {
+        // A server that dies of a client may be a moment later at it than the client is with its complaint.
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        died = server.ended();
+    }
     server.stop();
     if (outcome.error) {
-        throw std::runtime_error(outcome.error->describe());
+        throw HandshakeFailed(died ? Verdict::crash : Verdict::fail,
+                              fmt::format("{}{}",
+                                          died ? fmt::format("the server {}; ", died->describe()) : "",
+                                          outcome.error->describe()));
     }
     return outcome.result;
+}
+
+reports::Finding problem(Verdict verdict, Party party, const std::string& message) {
+    return {verdict, party, "", "probe", fmt::format("the server cannot be probed: {}", message), ""};
 }
 
 } // namespace
@@ -54,8 +85,8 @@ Facts handshake_facts(const FactVocabulary& vocabulary, const ClientResult& resu
                                    : field == "block"    ? result.block.has_value()
                                                          : result.contexts.contains(field));
         } else if (fact.granularity) {
-            // Without advertised sizes a client has to assume the default minimum (Size constraints), but the server
-            // may well serve single bytes; what it does then is for the scenarios to find out.
+            // Without advertised sizes a client has to assume the default minimum (Size constraints), but the
+            // server may well serve single bytes; what it does then is for the scenarios to find out.
             facts[fact.name] = say(!result.block || result.block->minimum <= *fact.granularity);
         }
     }
@@ -63,7 +94,8 @@ Facts handshake_facts(const FactVocabulary& vocabulary, const ClientResult& resu
 }
 
 const FactBook::Entry& FactBook::look_up(const Peer& peer, const ServerVariant& variant, bool read_only) {
-    const std::string key = fmt::format("{}{}", label(peer.name, variant.name), read_only ? ",read-only" : "");
+    const std::string key =
+        fmt::format("{}{}", label(peer.name, variant.name), read_only ? ",read-only" : "");
     Slot* slot = nullptr;
     {
         const std::scoped_lock lock(mutex_);
@@ -80,8 +112,16 @@ const FactBook::Entry& FactBook::look_up(const Peer& peer, const ServerVariant& 
                 handshake_facts(place_.catalogue->facts, probe(peer, variant, read_only, place_, key)));
         } catch (const Interrupted&) {
             throw;
+        } catch (const ServerFailed& failure) {
+            slot->entry.problem =
+                problem(failure.how() == ServerFailed::How::hangs ? Verdict::timeout : Verdict::crash,
+                        Party::server, failure.what());
+        } catch (const TimedOut& error) {
+            slot->entry.problem = problem(Verdict::timeout, Party::undecided, error.what());
+        } catch (const HandshakeFailed& error) {
+            slot->entry.problem = problem(error.verdict(), Party::server, error.what());
         } catch (const std::exception& error) {
-            slot->entry.problem = error.what();
+            slot->entry.problem = problem(Verdict::error, Party::none, error.what());
         }
     });
     return slot->entry;

@@ -6,23 +6,25 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace harness {
 
 struct ClientResult;
 
-/// What is known of a server before a case: its traits, and what its handshake says to the catalogue's probe. Each
-/// server is asked once for each way it is set up. Thread safe.
+/// What is known of a server before a case: its traits, and what its handshake says to the catalogue's probe.
+/// Each server is asked once for each way it is set up. Thread safe.
 class FactBook {
   public:
     explicit FactBook(const RunPlace& place)
       : place_(place) {}
 
-    /// The facts about a server with such an export. `problem` says why the handshake's are missing, if they are.
+    /// The facts about a server with such an export. `problem` is what went wrong if the handshake's are
+    /// missing.
     struct Entry {
         Facts facts;
-        std::string problem;
+        std::optional<reports::Finding> problem;
     };
     [[nodiscard]] const Entry& look_up(const Peer& peer, const ServerVariant& variant, bool read_only);
 

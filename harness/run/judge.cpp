@@ -37,13 +37,14 @@ std::string wrong_block_sizes(const BlockSizes& block) {
     if (!std::has_single_bit(block.minimum) || block.minimum > largest_minimum) {
         return fmt::format("a minimum block size of {} is no power of 2 up to 64 KiB", block.minimum);
     }
-    if (!std::has_single_bit(block.preferred) || block.preferred < std::max<std::uint64_t>(block.minimum, 512)) {
+    if (!std::has_single_bit(block.preferred) ||
+        block.preferred < std::max<std::uint64_t>(block.minimum, 512)) {
         return fmt::format("a preferred block size of {} is no power of 2 of at least 512 and the minimum {}",
                            block.preferred, block.minimum);
     }
     if (block.maximum != unlimited && (block.maximum % block.minimum != 0 || block.maximum < block.minimum)) {
-        return fmt::format("a maximum payload of {} is no multiple of the minimum block size {}", block.maximum,
-                           block.minimum);
+        return fmt::format("a maximum payload of {} is no multiple of the minimum block size {}",
+                           block.maximum, block.minimum);
     }
     return {};
 }
@@ -63,7 +64,8 @@ std::string wrong_extents(const std::vector<Extent>& extents, const ClientStep& 
             return fmt::format("the extent at {} is empty", at);
         }
         if (extent.length > export_size - std::min(at, export_size)) {
-            return fmt::format("the extent at {} goes on for {} bytes, beyond the end of the export", at, extent.length);
+            return fmt::format("the extent at {} goes on for {} bytes, beyond the end of the export", at,
+                               extent.length);
         }
         if (extent.zero && disk.has_data(at, extent.length)) {
             return fmt::format("the extent at {}+{} is said to read as zeroes, but there are data in it", at,
@@ -75,8 +77,9 @@ std::string wrong_extents(const std::vector<Extent>& extents, const ClientStep& 
 }
 
 /// Everything that is wrong with a success.
-std::vector<std::string> wrong_result(const Step& step, const ClientStep& evaluated, const Expectation& expected,
-                                      const ClientResult& result, const DiskModel& disk, std::uint64_t export_size) {
+std::vector<std::string> wrong_result(const Step& step, const ClientStep& evaluated,
+                                      const Expectation& expected, const ClientResult& result,
+                                      const DiskModel& disk, std::uint64_t export_size) {
     std::vector<std::string> wrong;
     const auto add = [&](std::string message) {
         if (!message.empty()) {
@@ -116,14 +119,16 @@ std::vector<std::string> wrong_result(const Step& step, const ClientStep& evalua
     }
     if (expected.lists_export && result.exports &&
         std::ranges::find(*result.exports, evaluated.export_name) == result.exports->end()) {
-        add(fmt::format("the export '{}' is not in the list of {}", evaluated.export_name, result.exports->size()));
+        add(fmt::format("the export '{}' is not in the list of {}", evaluated.export_name,
+                        result.exports->size()));
     }
     if (expected.extents_truthful && result.extents) {
         add(wrong_extents(*result.extents, evaluated, disk, export_size));
-        if (expected.one_extent && (result.extents->size() != 1 || result.extents->front().length > evaluated.length)) {
+        if (expected.one_extent &&
+            (result.extents->size() != 1 || result.extents->front().length > evaluated.length)) {
             add(fmt::format("{} extents were told, the first of {} bytes, for a request of {} that wants one",
-                            result.extents->size(), result.extents->empty() ? 0 : result.extents->front().length,
-                            evaluated.length));
+                            result.extents->size(),
+                            result.extents->empty() ? 0 : result.extents->front().length, evaluated.length));
         }
     }
     return wrong;
@@ -146,7 +151,8 @@ std::string untold(const Expectation& expected, const ClientResult& result) {
     return {};
 }
 
-std::string answer_of(const Step& step, const ClientStep& evaluated, const ClientOutcome& outcome, const DiskModel& disk) {
+std::string answer_of(const Step& step, const ClientStep& evaluated, const ClientOutcome& outcome,
+                      const DiskModel& disk) {
     if (outcome.error) {
         return outcome.error->where == ErrorPlace::connection ? "connection lost" : outcome.error->name;
     }
@@ -164,7 +170,8 @@ std::string answer_of(const Step& step, const ClientStep& evaluated, const Clien
 
 } // namespace
 
-Finding broken(const Requirements& requirements, const std::string& rule, ErrorPlace where, const std::string& message) {
+Finding broken(const Requirements& requirements, const std::string& rule, ErrorPlace where,
+               const std::string& message) {
     Finding finding;
     finding.requirement = rule;
     finding.message = message;
@@ -184,12 +191,14 @@ StepJudgement judge(const Step& step, const ClientStep& evaluated, const Expecta
         }
         if (!expected.ok) {
             const std::string& rule = step.rule_on_success.empty() ? step.rule : step.rule_on_success;
-            judgement.findings.push_back(broken(requirements, rule, ErrorPlace::unknown,
-                                                fmt::format("{} was expected, it succeeded", expected.describe())));
+            judgement.findings.push_back(
+                broken(requirements, rule, ErrorPlace::unknown,
+                       fmt::format("{} was expected, it succeeded", expected.describe())));
             return judgement;
         }
         judgement.unsupported = untold(expected, outcome.result);
-        for (const std::string& message : wrong_result(step, evaluated, expected, outcome.result, disk, export_size)) {
+        for (const std::string& message :
+             wrong_result(step, evaluated, expected, outcome.result, disk, export_size)) {
             judgement.findings.push_back(broken(requirements, step.rule, ErrorPlace::unknown, message));
         }
         return judgement;
@@ -213,15 +222,19 @@ StepJudgement judge(const Step& step, const ClientStep& evaluated, const Expecta
         judgement.unsupported = fmt::format("the client does not tell which error came: {}", error.message);
         return judgement;
     }
+    // Words that name no error may as well be about the client's own command line.
+    const ErrorPlace where = error.name == "EUNKNOWN" ? ErrorPlace::connection : error.where;
     const std::string& rule = step.rule_on_error.empty() ? step.rule : step.rule_on_error;
-    judgement.findings.push_back(broken(requirements, rule, error.where,
-                                        fmt::format("{} was expected, {}", expected.describe(), error.describe())));
+    judgement.findings.push_back(
+        broken(requirements, rule, where,
+               fmt::format("{} was expected, {}", expected.describe(), error.describe())));
     return judgement;
 }
 
 std::pair<Verdict, Party> worst(const std::vector<Finding>& findings) {
     // From the worst to the least.
-    constexpr std::array order{Verdict::error, Verdict::crash, Verdict::timeout, Verdict::fail, Verdict::warn};
+    constexpr std::array order{Verdict::error, Verdict::crash, Verdict::timeout, Verdict::fail,
+                               Verdict::warn};
     for (const Verdict verdict : order) {
         std::optional<Party> party;
         for (const Finding& finding : findings) {

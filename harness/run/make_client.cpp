@@ -27,7 +27,7 @@ std::unique_ptr<Client> make_client(const Peer& peer, const ClientVariant& varia
         launch.env = variant.env;
         launch.log = logs / "client.log";
         std::ofstream(logs / "client-commands.txt", std::ios::app) << launch.command_line() << '\n';
-        return std::make_unique<DriverClient>(launch, logs / "client.jsonl", deadline);
+        return std::make_unique<DriverClient>(launch, peer.operations, logs / "client.jsonl", deadline);
     }
     case ClientKind::program:
         return std::make_unique<ProgramClient>(peer, variant, values, logs);

@@ -11,8 +11,8 @@
 
 namespace harness {
 
-std::vector<reports::CaseResult> run_cases(const std::vector<Case>& cases, const RunPlace& place, unsigned jobs,
-                                           const OnCase& on_case) {
+std::vector<reports::CaseResult> run_cases(const std::vector<Case>& cases, const RunPlace& place,
+                                           unsigned jobs, const OnCase& on_case) {
     std::vector<reports::CaseResult> results(cases.size());
     FactBook facts(place);
     std::atomic<std::size_t> next{0};

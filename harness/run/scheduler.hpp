@@ -12,9 +12,9 @@ namespace harness {
 /// Called after every case, from one thread at a time: how many are done, and the last one's result.
 using OnCase = std::function<void(std::size_t done, const reports::CaseResult& result)>;
 
-/// Runs the cases, `jobs` at a time (at least 1). The results are in the order of the cases. Throws Interrupted once
-/// the user asked for the end and every case under way was given up.
-[[nodiscard]] std::vector<reports::CaseResult> run_cases(const std::vector<Case>& cases, const RunPlace& place,
-                                                         unsigned jobs, const OnCase& on_case);
+/// Runs the cases, `jobs` at a time (at least 1). The results are in the order of the cases. Throws
+/// Interrupted once the user asked for the end and every case under way was given up.
+[[nodiscard]] std::vector<reports::CaseResult>
+run_cases(const std::vector<Case>& cases, const RunPlace& place, unsigned jobs, const OnCase& on_case);
 
 } // namespace harness

@@ -3,38 +3,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fnmatch.h>
 #include <set>
 
 namespace harness {
 
-bool glob_match(std::string_view pattern, std::string_view text) {
-    return fnmatch(std::string(pattern).c_str(), std::string(text).c_str(), 0) == 0;
-}
-
-std::string label(const std::string& peer, const std::string& variant) {
-    return variant == "default" ? peer : fmt::format("{}+{}", peer, variant);
-}
-
-bool selects(const std::string& pattern, const std::string& peer, const std::string& variant) {
-    return pattern.find('+') == std::string::npos ? glob_match(pattern, peer)
-                                                  : glob_match(pattern, fmt::format("{}+{}", peer, variant));
-}
-
 std::string Case::id() const {
-    return fmt::format("{}/{}/{}", label(server_peer->name, server->name), label(client_peer->name, client->name),
-                       scenario->name);
+    return fmt::format("{}/{}/{}", label(server_peer->name, server->name),
+                       label(client_peer->name, client->name), scenario->name);
 }
 
 namespace {
 
 bool selected(const std::vector<std::string>& patterns, const std::string& peer, const std::string& variant) {
-    return patterns.empty() ||
-           std::ranges::any_of(patterns, [&](const std::string& pattern) { return selects(pattern, peer, variant); });
+    return patterns.empty() || std::ranges::any_of(patterns, [&](const std::string& pattern) {
+               return selects(pattern, peer, variant);
+           });
 }
 
 /// Every pattern has to select something.
-void check_peer_patterns(const Catalogue& catalogue, const std::vector<std::string>& patterns, const std::string& role) {
+void check_peer_patterns(const Catalogue& catalogue, const std::vector<std::string>& patterns,
+                         const std::string& role) {
     for (const std::string& pattern : patterns) {
         std::vector<std::string> labels;
         bool found = false;
@@ -48,9 +36,8 @@ void check_peer_patterns(const Catalogue& catalogue, const std::vector<std::stri
             }
         }
         if (!found) {
-            throw SelectionError(
-                fmt::format("no {} matches '{}'{}; 'nbd-interop list peers' shows them", role, pattern,
-                            did_you_mean(pattern, labels)));
+            throw SelectionError(fmt::format("no {} matches '{}'{}; 'nbd-interop list peers' shows them",
+                                             role, pattern, did_you_mean(pattern, labels)));
         }
     }
 }
@@ -70,7 +57,8 @@ void check_scenario_patterns(const Catalogue& catalogue, const std::vector<std::
 }
 
 /// Do these two meet in a star of pairs?
-bool in_star(const Peer& server_peer, const ServerVariant& server, const Peer& client_peer, const ClientVariant& client) {
+bool in_star(const Peer& server_peer, const ServerVariant& server, const Peer& client_peer,
+             const ClientVariant& client) {
     const bool plain_server = &server == &server_peer.servers.front();
     const bool plain_client = &client == &client_peer.clients.front();
     return plain_server || (plain_client && !client_peer.plain_servers_only);
@@ -91,7 +79,8 @@ std::vector<Case> make_cases(const Catalogue& catalogue, const Selection& select
             }
             for (const Peer& client_peer : catalogue.peers) {
                 for (const ClientVariant& client : client_peer.clients) {
-                    if ((selection.pairs == Pairs::star && !in_star(server_peer, server, client_peer, client)) ||
+                    if ((selection.pairs == Pairs::star &&
+                         !in_star(server_peer, server, client_peer, client)) ||
                         !selected(selection.clients, client_peer.name, client.name)) {
                         continue;
                     }
@@ -108,8 +97,9 @@ std::vector<Case> make_cases(const Catalogue& catalogue, const Selection& select
         }
     }
     if (cases.empty()) {
-        throw SelectionError("nothing is left to run: the server and the client that are selected only meet with "
-                             "--pairs all");
+        throw SelectionError(
+            "nothing is left to run: the server and the client that are selected only meet with "
+            "--pairs all");
     }
     return cases;
 }
@@ -128,13 +118,15 @@ std::string inexpressible_step(const Case& item, const Step& step) {
     if (peer.kind == ClientKind::program && step.abrupt) {
         return fmt::format("{} cannot leave abruptly", peer.name);
     }
-    const bool maps_all = step.kind == StepKind::map && step.offset.evaluate(item.scenario->setup.size) == 0 &&
+    const bool maps_all = step.kind == StepKind::map &&
+                          step.offset.evaluate(item.scenario->setup.size) == 0 &&
                           step.length.evaluate(item.scenario->setup.size) == item.scenario->setup.size;
     const bool whole = step.whole || maps_all;
     const auto form = peer.templates.find(operation);
     for (const std::string& flag : step.flags) {
-        const bool known = peer.kind == ClientKind::driver ? peer.flags.contains(flag)
-                                                           : form != peer.templates.end() && form->second.flags.contains(flag);
+        const bool known = peer.kind == ClientKind::driver
+                               ? peer.flags.contains(flag)
+                               : form != peer.templates.end() && form->second.flags.contains(flag);
         if (!known) {
             return fmt::format("{} has no '{}' with the flag '{}'", peer.name, operation, flag);
         }

@@ -1,29 +1,19 @@
 #pragma once
 
 #include "harness/catalogue/catalogue.hpp"
+#include "harness/catalogue/glob.hpp"
 
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace harness {
 
-/// True if the text matches the pattern, in which * stands for any characters and ? for one.
-[[nodiscard]] bool glob_match(std::string_view pattern, std::string_view text);
-
-/// "nbdkit" for the default variant, "nbdkit+no-sr" for another one.
-[[nodiscard]] std::string label(const std::string& peer, const std::string& variant);
-
-/// True if a pattern selects a peer's variant: without a '+' it is held against the peer's name and takes all its
-/// variants, with one against name and variant; "nbdkit+default" is only the default.
-[[nodiscard]] bool selects(const std::string& pattern, const std::string& peer, const std::string& variant);
-
 /// Which servers meet which clients.
 enum class Pairs {
-    star, ///< every variant of a client meets the default variant of each server, and the other way round, but for
-          ///< slow clients (`plain-servers-only`), which meet no other server than those
-    all,  ///< every variant meets every variant
+    star, ///< every variant of a client meets the default variant of each server, and the other way round,
+          ///< but for slow clients (`plain-servers-only`), which meet no other server than those
+    all, ///< every variant meets every variant
 };
 
 /// What the user asked for; an empty list takes everything.
@@ -52,11 +42,12 @@ class SelectionError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// The cases of a selection, by server, client and scenario as in the catalogue. Throws SelectionError for a pattern
-/// that matches nothing.
+/// The cases of a selection, by server, client and scenario as in the catalogue. Throws SelectionError for a
+/// pattern that matches nothing.
 [[nodiscard]] std::vector<Case> make_cases(const Catalogue& catalogue, const Selection& selection);
 
-/// Why this client can never carry out this scenario, whatever the server: "nbdinfo has no 'write'"; empty if it can.
+/// Why this client can never carry out this scenario, whatever the server: "nbdinfo has no 'write'"; empty if
+/// it can.
 [[nodiscard]] std::string inexpressible(const Case& item);
 
 } // namespace harness

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 namespace harness {
 namespace {
 
@@ -19,6 +21,10 @@ struct Mistake {
     const char* message; ///< part of it
 };
 
+void PrintTo(const Mistake& mistake, std::ostream* out) {
+    *out << mistake.to;
+}
+
 /// Makes the mistake in `file` of a fresh catalogue and looks at the message.
 void expect_report(const Mistake& mistake, const std::string& file) {
     TempCatalogue files;
@@ -28,7 +34,7 @@ void expect_report(const Mistake& mistake, const std::string& file) {
         files.replace(file, mistake.from, mistake.to);
     }
     const std::string error = files.error();
-    EXPECT_THAT(error, StartsWith((files.marked().empty() ? file : files.marked()) + ": "));
+    EXPECT_THAT(error, StartsWith(files.marked().empty() ? file + ":" : files.marked() + ": "));
     EXPECT_THAT(error, HasSubstr(mistake.message));
 }
 
@@ -67,7 +73,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"meaning missing", "{ role: server, flag: trim, meaning: the server can trim }",
                 "^{ role: server, flag: trim }", "'meaning' is missing"},
         Mistake{"one value", "[strict, any, none]", "^[strict]", "at least two values"},
-        Mistake{"value twice", "[strict, any, none]", "[strict, any, ^strict]", "strict"},
+        Mistake{"value twice", "[strict, any, none]", "^[strict, any, strict]", "strict"},
         Mistake{"two sources", "flag: trim,", "flag: trim, field: structured,", "only one of"},
         Mistake{"a client's handshake", "{ role: client, meaning", "{ role: client, flag: trim, meaning",
                 "a server's"},
@@ -152,8 +158,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"name empty", "peer: disk-server", "peer: ^''", "name"},
         Mistake{"variant's name with a slash", "  slow:", "  ^a/b:", "a/b"},
         Mistake{"placeholder unknown", "\"{image}\"]", "^\"{imagge}\"]", "imagge"},
-        Mistake{"placeholder of a port without TCP", "\"{image}\"]", "^\"--port={port}\"]", "port"},
-        Mistake{"placeholder of a file that is not there", "\"{image}\"]", "^\"{file:config}\"]",
+        Mistake{"placeholder of a port without TCP", "\"{image}\"]", "\"--port={port}\"]", "port"},
+        Mistake{"placeholder of a file that is not there", "\"{image}\"]", "\"{file:config}\"]",
                 "file:config"},
         Mistake{"placeholder in version", "run: [disk-server,", "run: [^\"{been}/disk-server\",", "been"}),
     by_name);
@@ -209,7 +215,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"field without a place", "read-only: /ro", "read-only: ^{ bit: 6 }", "'at' is missing"},
         Mistake{"key of a result misspelt", "result: { json", "result: { ^jsn", "(did you mean 'json'?)"},
         Mistake{"item incomplete", "result: { json: { size: /size }, flags: { read-only: /ro } }",
-                "result: ^{ items: /a, item: { offset: /o, length: /l } }", "hole"},
+                "result: { items: /a, item: ^{ offset: /o, length: /l } }", "hole"},
         Mistake{"item without items", "result: { json: { size: /size }, flags: { read-only: /ro } }",
                 "result: ^{ item: { name: /n } }", "items"},
         Mistake{"size expression without group",
@@ -293,7 +299,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "(did you mean 'count'?)"},
         Mistake{"offset missing", "read: { offset: 0, length", "read: ^{ length", "'offset' is missing"},
         Mistake{"offset wrong", "offset: 0", "offset: ^start", "is not a size"},
-        Mistake{"offset before the start", "offset: 0", "offset: ^size-2MiB", "out of range"},
+        Mistake{"offset before the start", "- read: { offset: 0,", "- ^read: { offset: size-2MiB,",
+                "out of range"},
         Mistake{"offset besides whole", "{ offset: 0, length: 4KiB }", "{ whole: yes, ^offset: 0 }",
                 "'offset' is not known here"},
         Mistake{"count zero", "length: 4KiB }", "length: 4KiB, count: ^0 }", "1 to 65536"},
@@ -322,7 +329,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"outcomes none", "length: 4KiB }\n", "length: 4KiB }\n    expect: ^[]\n", "outcome"},
         Mistake{"error unknown", "length: 4KiB }\n", "length: 4KiB }\n    expect: { error: ^EINVALID }\n",
                 "(did you mean 'EINVAL'?)"},
-        Mistake{"errors none", "length: 4KiB }\n", "length: 4KiB }\n    expect: { error: ^[] }\n", "error"},
+        Mistake{"errors none", "length: 4KiB }\n", "length: 4KiB }\n    expect: { error: ^[] }\n",
+                "at least one of any, EPERM"},
         Mistake{"error and data", "length: 4KiB }\n",
                 "length: 4KiB }\n    expect: { error: EIO, ^data: zeroes }\n", "'data' is not known here"},
         Mistake{"data unknown", "length: 4KiB }\n", "length: 4KiB }\n    expect: { data: ^zeros }\n",
@@ -377,6 +385,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"job finished twice", "length: 4KiB }\n",
                 "length: 4KiB, background: job }\n  - finish: { of: job }\n  - ^finish: { of: job }\n",
                 "no job 'job' is under way"},
+        Mistake{"expectation of a job's beginning", "length: 4KiB }\n",
+                "length: 4KiB, background: job }\n    expect: ^ok\n  - finish: { of: job }\n",
+                "belongs to the 'finish'"},
         Mistake{"truncate without size", "- connect: {}", "- truncate-image: ^{}", "'to' is missing"}),
     by_name);
 
@@ -434,20 +445,20 @@ INSTANTIATE_TEST_SUITE_P(
                 "verdict: timeout, scenarios: read-start, reason: r }\n",
                 "second time"},
         Mistake{"peer unknown", "",
-                "deviations:\n- { deviation: d, server: ^disk-sever, versions: all, rule: READ-DATA, "
+                "deviations:\n- ^{ deviation: d, server: disk-sever, versions: all, rule: READ-DATA, "
                 "verdict: fail, scenarios: read-start, reason: r }\n",
                 "'disk-sever'"},
         Mistake{"a client as server", "",
-                "deviations:\n- { deviation: d, server: ^tool, versions: all, rule: READ-DATA, verdict: "
+                "deviations:\n- ^{ deviation: d, server: tool, versions: all, rule: READ-DATA, verdict: "
                 "fail, scenarios: read-start, reason: r }\n",
                 "'tool'"},
         Mistake{"other side unknown", "",
-                "deviations:\n- { deviation: d, server: disk-server, with: ^toll, versions: all, rule: "
+                "deviations:\n- ^{ deviation: d, server: disk-server, with: toll, versions: all, rule: "
                 "READ-DATA, verdict: fail, scenarios: read-start, reason: r }\n",
                 "'toll'"},
         Mistake{"scenario unknown", "",
-                "deviations:\n- { deviation: d, server: disk-server, versions: all, rule: READ-DATA, "
-                "verdict: fail, scenarios: ^write-*, reason: r }\n",
+                "deviations:\n- ^{ deviation: d, server: disk-server, versions: all, rule: READ-DATA, "
+                "verdict: fail, scenarios: write-*, reason: r }\n",
                 "'write-*'"}),
     by_name);
 

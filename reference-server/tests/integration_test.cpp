@@ -52,6 +52,16 @@ class Served {
       : process_(with({server, "--unix", socket()}, arguments), folder_ / "log") {
         process_.wait_for_output("nbd+unix:///?socket=");
     }
+    /// However a test ends, the server ends well: a sanitizer's finding is an exit code as well.
+    ~Served() {
+        if (process_.running()) {
+            process_.signal(SIGTERM);
+            EXPECT_EQ(process_.wait(), 0) << process_.output();
+        }
+    }
+    Served(const Served&) = delete;
+    Served& operator=(const Served&) = delete;
+
     [[nodiscard]] std::string socket() const { return folder_ / "socket"; }
     [[nodiscard]] std::string uri() const { return "nbd+unix:///?socket=" + socket(); }
     [[nodiscard]] const Folder& folder() const { return folder_; }

@@ -129,7 +129,9 @@ TEST(Bounds, requests_without_data_are_counted_too) {
     const nbd::Buffer flushes = repeated("25609513 0000 0003 'cookie-1' 0000000000000000 00000000", 100000);
     (void)flood.feed(flushes);
     EXPECT_FALSE(flood.session.wants_input());
-    EXPECT_LE(flood.take_all().size(), 1024U);
+    const auto operations = flood.take_all();
+    EXPECT_LE(operations.size(), 1024U);
+    flood.complete(operations);
 }
 
 TEST(Bounds, error_replies_are_counted_too) {

@@ -94,6 +94,13 @@ TEST_F(JanitorTest, HasANameAndASessionOfItsOwn) {
     EXPECT_THAT(descriptors, ::testing::UnorderedElementsAre("0", "1", "2", "3"));
 }
 
+TEST_F(JanitorTest, IsSparedByTheSweepOfAnOuterRun) {
+    // This test is the outer run. The runner and its children are killed, not their janitor, which cleans up.
+    EXPECT_TRUE(kill_marked(run_id(), generous).clean);
+    EXPECT_FALSE(runner.running());
+    EXPECT_TRUE(eventually([this] { return all_gone(); }));
+}
+
 TEST_F(JanitorTest, FindsTheDaemonAfterANormalEnd) {
     runner.write_line("finish");
     // The daemon left its group: it is the one thing that the runner's own handles cannot reach.

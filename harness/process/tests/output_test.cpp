@@ -101,6 +101,14 @@ TEST_F(OutputTest, CapturedOutputIsRead) {
     EXPECT_EQ(child.take_output(), "");
 }
 
+TEST_F(OutputTest, CapturedOutputIsReadOnAfterALine) {
+    // The line comes while it is waited for; what follows comes while nobody asks.
+    Process child = Process::start(shell("sleep 0.1; echo line; head -c 3000000 /dev/zero"));
+    EXPECT_EQ(child.read_line(generous_deadline()), "line");
+    EXPECT_EQ(child.wait_for(generous), (Exit{0, 0, false}));
+    EXPECT_EQ(child.take_output().size(), 3000000U);
+}
+
 TEST_F(OutputTest, CapturedOutputHasItsLimit) {
     Launch launch = shell("head -c 300000 /dev/zero; echo end");
     launch.output_limit = 100000;

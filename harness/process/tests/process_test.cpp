@@ -15,7 +15,10 @@ namespace {
 
 using namespace testing_support;
 using namespace std::chrono_literals;
+using ::testing::AnyOf;
+using ::testing::Eq;
 using ::testing::HasSubstr;
+using ::testing::Optional;
 
 struct ExitCase {
     std::vector<std::string> argv;
@@ -188,9 +191,11 @@ TEST(Interrupt, SecondOneEndsAtOnce) {
     for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
         Process runner = Process::start(peer({"interruptible", "stubborn"}));
         ASSERT_EQ(runner.read_line(generous_deadline()), "ready");
+        // One request that arrives twice. Of two kinds, as two of a kind may be merged on the way.
         runner.kill(SIGTERM);
-        runner.kill(SIGTERM); // one request that arrives twice
-        ASSERT_EQ(runner.read_line(generous_deadline()), "interrupted 15");
+        runner.kill(SIGHUP);
+        ASSERT_THAT(runner.read_line(generous_deadline()),
+                    Optional(AnyOf(Eq("interrupted 15"), Eq("interrupted 1"))));
         EXPECT_TRUE(runner.running());
         std::this_thread::sleep_for(500ms); // a person takes longer than the two above
         runner.kill(signal);

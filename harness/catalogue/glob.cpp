@@ -1,0 +1,22 @@
+#include "harness/catalogue/glob.hpp"
+
+#include <fmt/format.h>
+
+#include <fnmatch.h>
+
+namespace harness {
+
+bool glob_match(std::string_view pattern, std::string_view text) {
+    return fnmatch(std::string(pattern).c_str(), std::string(text).c_str(), 0) == 0;
+}
+
+std::string label(const std::string& peer, const std::string& variant) {
+    return variant == "default" ? peer : fmt::format("{}+{}", peer, variant);
+}
+
+bool selects(const std::string& pattern, const std::string& peer, const std::string& variant) {
+    return pattern.find('+') == std::string::npos ? glob_match(pattern, peer)
+                                                  : glob_match(pattern, fmt::format("{}+{}", peer, variant));
+}
+
+} // namespace harness
