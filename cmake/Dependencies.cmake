@@ -1,8 +1,7 @@
 # Everything the project takes from the system. ci/bootstrap installs it; versions are Debian 12's or newer.
 
 find_package(Threads REQUIRED)
-find_package(Boost 1.81 REQUIRED)
-find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+find_package(Boost 1.81 CONFIG REQUIRED COMPONENTS headers json url)
 find_package(GTest REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(pugixml REQUIRED)

@@ -4,6 +4,8 @@ set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+# -O3 buys nothing here and makes the build a third longer.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
 
 option(NBD_WERROR "Treat warnings as errors" ON)
@@ -13,14 +15,16 @@ add_library(nbd_settings INTERFACE)
 add_library(nbd::settings ALIAS nbd_settings)
 target_include_directories(nbd_settings INTERFACE "${PROJECT_SOURCE_DIR}")
 target_compile_options(nbd_settings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-  -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align -Wnull-dereference)
+  -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align)
+# GCC 12 warns of what it makes of std::string itself when it inlines much of it (GCC bugs 105329 and 105651).
+target_compile_options(nbd_settings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 if(NBD_WERROR)
   target_compile_options(nbd_settings INTERFACE -Werror)
 endif()
 if(NBD_SANITIZE)
   # Sanitizer instrumentation defeats GCC's flow analysis, which then warns of what cannot happen.
   target_compile_options(nbd_settings INTERFACE -fsanitize=${NBD_SANITIZE} -fno-omit-frame-pointer
-    -fno-sanitize-recover=all -Wno-null-dereference -Wno-maybe-uninitialized)
+    -fno-sanitize-recover=all -Wno-maybe-uninitialized)
   target_link_options(nbd_settings INTERFACE -fsanitize=${NBD_SANITIZE})
 endif()
 

@@ -119,7 +119,8 @@ Conditions FactVocabulary::conditions(const YamlNode& node, const std::string& r
 void FactVocabulary::read_traits(const YamlNode& node, const std::string& role, Facts& traits) const {
     const Conditions wanted = conditions(node, role);
     for (const auto& [name, value] : node.entries()) {
-        if (find(name)->source != FactSource::peer_file) {
+        const Fact* fact = find(name);
+        if (fact == nullptr || fact->source != FactSource::peer_file) {
             value.fail_at_key(
                 fmt::format("'{}' is learnt from the handshake and cannot be set as a trait", name));
         }

@@ -152,8 +152,8 @@ bool ServerInstance::running() {
     return process_ && process_->running();
 }
 
-std::optional<Exit> ServerInstance::ended() {
-    return process_ ? process_->wait_for(std::chrono::milliseconds(0)) : std::nullopt;
+std::optional<Exit> ServerInstance::ended(std::chrono::milliseconds patience) {
+    return process_ ? process_->wait_for(patience) : std::nullopt;
 }
 
 Exit ServerInstance::stop() {

@@ -4,6 +4,7 @@
 #include "harness/catalogue/scenario.hpp"
 #include "harness/process/launch.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -60,8 +61,9 @@ class ServerInstance {
     /// Kills it with SIGKILL and waits for its end.
     void kill();
 
-    /// How it ended, if it has ended by itself.
-    [[nodiscard]] std::optional<Exit> ended();
+    /// How it ended, if it has ended by itself or does so within `patience`.
+    [[nodiscard]] std::optional<Exit>
+    ended(std::chrono::milliseconds patience = std::chrono::milliseconds(0));
 
     /// Asks it to end with SIGTERM, insists with SIGKILL. How it ended.
     Exit stop();

@@ -26,6 +26,8 @@ using reports::Verdict;
 
 /// How long a server and a client may take to start, each.
 constexpr std::chrono::seconds start_patience{10};
+/// How long a dying server may take to be gone after its connections are.
+constexpr std::chrono::milliseconds last_breath{500};
 /// How long a client may take to end once it was told to.
 constexpr std::chrono::seconds finish_patience{5};
 
@@ -131,15 +133,18 @@ class CaseRun {
         }
     }
 
-    /// A server that ended by itself is the cause of whatever the client complains about.
-    void check_server() {
-        if (expect_server_) {
-            if (const std::optional<Exit> exit = server_.ended()) {
-                const std::string words = server_.last_words();
-                expect_server_ = false;
-                abandon(Verdict::crash, Party::server,
-                        fmt::format("the server {}{}{}", exit->describe(), words.empty() ? "" : ": ", words));
-            }
+    /// A server that ended by itself is the cause of whatever the client complains about. A client that lost
+    /// its connection may be faster with its complaint than a dying server is at its end.
+    void check_server(bool connection_lost = false) {
+        if (!expect_server_) {
+            return;
+        }
+        if (const std::optional<Exit> exit =
+                server_.ended(connection_lost ? last_breath : std::chrono::milliseconds(0))) {
+            const std::string words = server_.last_words();
+            expect_server_ = false;
+            abandon(Verdict::crash, Party::server,
+                    fmt::format("the server {}{}{}", exit->describe(), words.empty() ? "" : ": ", words));
         }
     }
 
@@ -282,7 +287,7 @@ class CaseRun {
             throw Unsupported(judgement.unsupported);
         }
         if (!judgement.findings.empty()) {
-            check_server();
+            check_server(outcome.error && outcome.error->where == ErrorPlace::connection);
         }
         for (const Finding& finding : judgement.findings) {
             find(finding);

@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include <stdexcept>
-#include <thread>
 
 namespace harness {
 namespace {
@@ -17,6 +16,7 @@ using reports::Party;
 using reports::Verdict;
 
 constexpr std::chrono::seconds patience{10};
+constexpr std::chrono::milliseconds last_breath{500};
 
 /// The probe did not get into the transmission phase.
 class HandshakeFailed : public std::runtime_error {
@@ -50,12 +50,8 @@ ClientResult probe(const Peer& peer, const ServerVariant& variant, bool read_onl
     step.uri = server.uri();
     const ClientOutcome outcome = client->perform(step, deadline);
     client->finish(deadline);
-    std::optional<Exit> died = server.ended();
-    if (!died && outcome.error) {
-        // A server that dies of a client may be a moment later at it than the client is with its complaint.
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
-        died = server.ended();
-    }
+    // A server that dies of a client may be a moment later at it than the client is with its complaint.
+    const std::optional<Exit> died = server.ended(outcome.error ? last_breath : std::chrono::milliseconds(0));
     server.stop();
     if (outcome.error) {
         throw HandshakeFailed(died ? Verdict::crash : Verdict::fail,

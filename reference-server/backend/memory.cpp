@@ -1,5 +1,7 @@
 #include "reference-server/backend/memory.hpp"
 
+#include "reference-server/backend/client_race.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -137,6 +139,7 @@ void MemoryBackend::write(Operation& operation) {
                             return;
                         }
                         allocate_pages(begin / page, (end + page - 1) / page);
+                        const ClientRace race;
                         std::memcpy(bytes_ + begin, operation.buffer.data() + (begin - operation.offset),
                                     end - begin);
                     });

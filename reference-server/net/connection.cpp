@@ -1,6 +1,7 @@
 #include "reference-server/net/connection.hpp"
 
 #include "reference-server/backend/backend.hpp"
+#include "reference-server/backend/client_race.hpp"
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
@@ -153,7 +154,11 @@ void Connection::flush() {
         msghdr message{};
         message.msg_iov = vectors.data();
         message.msg_iovlen = session_.output().gather(vectors);
-        const ssize_t sent = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+        const ssize_t sent = [&] {
+            // The kernel reads straight from memory that the backend lent.
+            const ClientRace race;
+            return ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+        }();
         if (sent >= 0) {
             session_.sent(static_cast<std::uint64_t>(sent));
         } else if (errno == EAGAIN) {

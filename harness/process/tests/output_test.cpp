@@ -102,8 +102,10 @@ TEST_F(OutputTest, CapturedOutputIsRead) {
 }
 
 TEST_F(OutputTest, CapturedOutputIsReadOnAfterALine) {
-    // The line comes while it is waited for; what follows comes while nobody asks.
-    Process child = Process::start(shell("sleep 0.1; echo line; head -c 3000000 /dev/zero"));
+    // Two pieces come while they are waited for, so that the background thread meets the first one in the
+    // middle of the reading; the rest comes while nobody asks.
+    Process child =
+        Process::start(shell("sleep 0.1; printf li; sleep 0.1; echo ne; head -c 3000000 /dev/zero"));
     EXPECT_EQ(child.read_line(generous_deadline()), "line");
     EXPECT_EQ(child.wait_for(generous), (Exit{0, 0, false}));
     EXPECT_EQ(child.take_output().size(), 3000000U);
