@@ -463,6 +463,13 @@ void Negotiation::feed_end() {
         message += fmt::format(", which is how it refuses an export: is there one named {}?",
                                nbd::quoted(info_.name));
     }
+    if (state_ == State::option_reply && received_.empty() &&
+        (exchange_->option() == Option::extended_headers ||
+         exchange_->option() == Option::structured_reply)) {
+        message +=
+            "; a server that does not know the option has to say so, but some old ones leave: asking for "
+            "simple replies avoids it";
+    }
     fail(Failure(FailureKind::connection, ECONNRESET, message));
 }
 

@@ -7,7 +7,11 @@
 namespace harness {
 
 bool glob_match(std::string_view pattern, std::string_view text) {
-    return fnmatch(std::string(pattern).c_str(), std::string(text).c_str(), 0) == 0;
+    std::string plain; // without the meaning that fnmatch() gives to brackets
+    for (const char character : pattern) {
+        plain += character == '[' ? "[[]" : std::string(1, character);
+    }
+    return fnmatch(plain.c_str(), std::string(text).c_str(), FNM_NOESCAPE) == 0;
 }
 
 std::string label(const std::string& peer, const std::string& variant) {

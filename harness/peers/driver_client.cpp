@@ -12,6 +12,9 @@ namespace {
 
 namespace json = boost::json;
 
+/// The version of docs/driver-protocol.md.
+constexpr std::uint64_t protocol_version = 1;
+
 json::object encode(const ClientStep& step) {
     json::object line{{"id", step.id}, {"op", name(step.kind)}};
     const auto set_flags = [&] {
@@ -75,11 +78,19 @@ json::object encode(const ClientStep& step) {
 }
 
 ErrorPlace place(std::string_view word) {
-    return word == "server"       ? ErrorPlace::server
-           : word == "local"      ? ErrorPlace::local
-           : word == "connection" ? ErrorPlace::connection
-           : word == "driver"     ? ErrorPlace::driver
-                                  : ErrorPlace::unknown;
+    if (word == "server") {
+        return ErrorPlace::server;
+    }
+    if (word == "local") {
+        return ErrorPlace::local;
+    }
+    if (word == "connection") {
+        return ErrorPlace::connection;
+    }
+    if (word == "driver") {
+        return ErrorPlace::driver;
+    }
+    throw std::runtime_error(fmt::format("'{}' is no place of an error", word));
 }
 
 ClientResult decode_result(const json::object& object) {
@@ -154,7 +165,13 @@ DriverClient::DriverClient(const Launch& launch, const std::set<std::string>& op
     const std::string hello = read_line(deadline);
     std::set<std::string> offered;
     try {
-        for (const json::value& operation : json::parse(hello).at("operations").as_array()) {
+        const json::value value = json::parse(hello);
+        if (const auto version = value.at("protocol").to_number<std::uint64_t>();
+            version != protocol_version) {
+            throw std::runtime_error(fmt::format("it speaks version {} of the driver protocol, {} is needed",
+                                                 version, protocol_version));
+        }
+        for (const json::value& operation : value.at("operations").as_array()) {
             offered.emplace(operation.as_string());
         }
     } catch (const std::exception& error) {

@@ -1,6 +1,7 @@
 #include "harness/peers/error_words.hpp"
 
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -30,9 +31,27 @@ const std::vector<ErrorWord>& table() {
                 word.name = "ENOTSUP"; // one number on Linux; NBD's name is the other one
             }
         }
+        result.push_back({"ENOTSUP", "ENOTSUP"});
         return result;
     }();
     return words;
+}
+
+bool is_letter(char character) {
+    return std::isalnum(static_cast<unsigned char>(character)) != 0;
+}
+
+/// Where `words` stand last in the message, not as a part of a longer word; npos if nowhere.
+std::size_t last_word(std::string_view message, std::string_view words) {
+    std::size_t at = message.rfind(words);
+    while (at != std::string_view::npos) {
+        const std::size_t end = at + words.size();
+        if ((at == 0 || !is_letter(message[at - 1])) && (end == message.size() || !is_letter(message[end]))) {
+            return at;
+        }
+        at = at == 0 ? std::string_view::npos : message.rfind(words, at - 1);
+    }
+    return at;
 }
 
 } // namespace
@@ -42,7 +61,7 @@ std::string error_in(std::string_view message) {
     std::size_t best_at = 0;
     bool found = false;
     for (const ErrorWord& word : table()) {
-        const std::size_t at = message.rfind(word.words);
+        const std::size_t at = last_word(message, word.words);
         if (at != std::string_view::npos && (!found || at > best_at)) {
             found = true;
             best_at = at;

@@ -73,6 +73,12 @@ void read_items(const ResultTemplate& form, const json::value& root, ClientResul
     if (items == nullptr || !items->is_array()) {
         throw std::runtime_error(fmt::format("there is no array at '{}' in the output", *form.items));
     }
+    const bool are_exports = form.item.contains("name");
+    if (are_exports) {
+        into.exports.emplace();
+    } else {
+        into.extents.emplace();
+    }
     for (const json::value& item : items->as_array()) {
         const auto field = [&](const char* name) -> const json::value& {
             const json::value* value = find(item, form.item.at(name));
@@ -82,15 +88,9 @@ void read_items(const ResultTemplate& form, const json::value& root, ClientResul
             }
             return *value;
         };
-        if (form.item.contains("name")) {
-            if (!into.exports) {
-                into.exports.emplace();
-            }
+        if (are_exports) {
             into.exports->emplace_back(field("name").as_string());
         } else {
-            if (!into.extents) {
-                into.extents.emplace();
-            }
             into.extents->push_back({as_number(field("offset")), as_number(field("length")),
                                      as_flag(field("hole"), form.item.at("hole")),
                                      as_flag(field("zero"), form.item.at("zero"))});
@@ -123,7 +123,14 @@ ClientResult read_output(const ResultTemplate& form, std::string_view output,
         if (!std::regex_search(output.data(), output.data() + output.size(), match, size)) {
             throw std::runtime_error("the output does not tell the size");
         }
-        result.size = std::stoull(match[1].str());
+        const std::string digits = match[1].str();
+        std::uint64_t size_in_bytes = 0;
+        const auto [end, error] =
+            std::from_chars(digits.data(), digits.data() + digits.size(), size_in_bytes);
+        if (error != std::errc{} || end != digits.data() + digits.size()) {
+            throw std::runtime_error(fmt::format("'{}' in the output is no size", digits));
+        }
+        result.size = size_in_bytes;
     }
     if (!form.fields.empty() || !form.flags.empty() || form.items) {
         boost::system::error_code error;

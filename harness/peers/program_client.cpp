@@ -86,6 +86,11 @@ ClientOutcome ProgramClient::perform(const ClientStep& step, Deadline deadline) 
         outcome.error = error_from_words(process.error_tail(2000) + (said_so ? match.str() : ""));
         return outcome;
     }
+    if (!operation.output.success.empty() &&
+        !std::regex_search(output, std::regex(operation.output.success, std::regex::multiline))) {
+        throw std::runtime_error(fmt::format("{} exited with 0, but its output says '{}'",
+                                             launch.argv.front(), output.substr(0, 300)));
+    }
     outcome.result = read_output(operation.result, output, step.into);
     return outcome;
 }

@@ -25,7 +25,7 @@ class ProgramClient final : public Client {
     std::filesystem::path folder_;
 };
 
-/// The placeholders of one step: {offset}, {length}, {from}, {into}, {uri}, {end} and the list {flags}.
+/// The placeholders of one step: {offset}, {length}, {from}, {into}, {uri} and the list {flags}.
 void add_step(const ClientStep& step, const OperationTemplate& operation, Placeholders& values);
 
 /// What a program's words say about a failure.

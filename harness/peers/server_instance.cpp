@@ -162,6 +162,9 @@ Exit ServerInstance::stop() {
     }
     const Exit exit = process_->stop(stop_grace);
     process_.reset();
+    if (variant_.daemon) {
+        kill_marked(mark_variable, mark_, kill_patience);
+    }
     return exit;
 }
 

@@ -72,6 +72,7 @@ void DiskModel::set(std::uint64_t offset, std::uint64_t length, Segment segment)
 template <class Use>
 void DiskModel::for_each(std::uint64_t offset, std::uint64_t length, const Use& use) const {
     const std::uint64_t end = offset + length;
+    std::uint64_t known = offset;
     auto at = segments_.upper_bound(offset);
     if (at != segments_.begin()) {
         --at;
@@ -81,7 +82,11 @@ void DiskModel::for_each(std::uint64_t offset, std::uint64_t length, const Use& 
         const std::uint64_t to = std::min(end, at->second.end);
         if (from < to) {
             use(from, to - from, at->second);
+            known = to;
         }
+    }
+    if (known < end) {
+        use(known, end - known, Segment{end, Kind::unknown, 0});
     }
 }
 
@@ -141,6 +146,9 @@ std::optional<std::string> DiskModel::compare(const std::filesystem::path& file,
 
 bool is_zeroes(const std::filesystem::path& file) {
     std::ifstream in(file, std::ios::binary);
+    if (!in) {
+        return false;
+    }
     std::vector<std::uint8_t> buffer;
     for (;;) {
         const auto got = read_some(in, buffer, chunk_size);

@@ -46,7 +46,7 @@ class DiskModel {
     std::map<std::uint64_t, Segment> segments_; ///< by beginning; without gaps below the size, none overlap
 };
 
-/// True if all bytes of the file are zero.
+/// True if the file is there and all its bytes are zero.
 [[nodiscard]] bool is_zeroes(const std::filesystem::path& file);
 
 } // namespace harness

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <limits>
 
 namespace harness {
 namespace {
@@ -33,7 +32,6 @@ Party party_of(const Requirement& requirement, ErrorPlace where) {
 /// The first thing in the advertised block sizes that the specification does not allow (Size constraints).
 std::string wrong_block_sizes(const BlockSizes& block) {
     constexpr std::uint64_t largest_minimum = 64U * 1024;
-    constexpr std::uint64_t unlimited = std::numeric_limits<std::uint32_t>::max();
     if (!std::has_single_bit(block.minimum) || block.minimum > largest_minimum) {
         return fmt::format("a minimum block size of {} is no power of 2 up to 64 KiB", block.minimum);
     }
@@ -42,9 +40,9 @@ std::string wrong_block_sizes(const BlockSizes& block) {
         return fmt::format("a preferred block size of {} is no power of 2 of at least 512 and the minimum {}",
                            block.preferred, block.minimum);
     }
-    if (block.maximum != unlimited && (block.maximum % block.minimum != 0 || block.maximum < block.minimum)) {
-        return fmt::format("a maximum payload of {} is no multiple of the minimum block size {}",
-                           block.maximum, block.minimum);
+    if (block.maximum < block.preferred) {
+        return fmt::format("a maximum payload of {} is less than the preferred block size {}", block.maximum,
+                           block.preferred);
     }
     return {};
 }
@@ -93,8 +91,14 @@ std::vector<std::string> wrong_result(const Step& step, const ClientStep& evalua
                     .value_or(""));
         }
     }
-    if (step.kind == StepKind::read && expected.data == DataRule::zeroes && !is_zeroes(evaluated.into)) {
-        add("the data are not all zero");
+    if (step.kind == StepKind::read && expected.data == DataRule::zeroes) {
+        std::error_code missing;
+        if (std::filesystem::file_size(evaluated.into, missing) != evaluated.count * evaluated.length) {
+            add(fmt::format("the data are not the {} bytes that were asked for",
+                            evaluated.count * evaluated.length));
+        } else if (!is_zeroes(evaluated.into)) {
+            add("the data are not all zero");
+        }
     }
     if (expected.size && result.size) {
         const std::uint64_t size = expected.size->evaluate(export_size);
@@ -145,6 +149,9 @@ std::string untold(const Expectation& expected, const ClientResult& result) {
     if (expected.block_sizes_valid && !result.block) {
         return "no block sizes were told";
     }
+    if (expected.lists_export && !result.exports) {
+        return "the client does not tell the exports";
+    }
     if (expected.extents_truthful && !result.extents) {
         return "the client does not tell the extents";
     }
@@ -157,10 +164,13 @@ std::string answer_of(const Step& step, const ClientStep& evaluated, const Clien
         return outcome.error->where == ErrorPlace::connection ? "connection lost" : outcome.error->name;
     }
     if (step.kind == StepKind::read) {
-        if (!disk.compare(evaluated.into, 0, evaluated.offset, evaluated.length)) {
-            return disk.surely_zero(evaluated.offset, evaluated.length) ? "zeroes" : "the data";
+        if (is_zeroes(evaluated.into)) {
+            return "zeroes";
         }
-        return is_zeroes(evaluated.into) ? "zeroes" : "other bytes";
+        // Beyond the end that the disk had at first nobody knows what to read.
+        const bool known = disk.has_data(evaluated.offset, evaluated.length);
+        return known && !disk.compare(evaluated.into, 0, evaluated.offset, evaluated.length) ? "the data"
+                                                                                             : "other bytes";
     }
     if (outcome.result.size) {
         return fmt::format("{} bytes", *outcome.result.size);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 namespace harness {
 
@@ -144,7 +143,6 @@ std::string inexpressible_step(const Case& item, const Step& step) {
 
 std::string inexpressible(const Case& item) {
     const Scenario& scenario = *item.scenario;
-    std::set<std::string> connections;
     for (const Step& step : scenario.steps) {
         if (is_client_operation(step.kind)) {
             if (std::string why = inexpressible_step(item, step); !why.empty()) {

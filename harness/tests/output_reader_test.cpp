@@ -12,9 +12,15 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
-JsonField at(const std::string& pointer) { return {pointer, std::nullopt, false}; }
-JsonField bit(const std::string& pointer, unsigned number) { return {pointer, number, false}; }
-JsonField no(const std::string& pointer) { return {pointer, std::nullopt, true}; }
+JsonField at(const std::string& pointer) {
+    return {pointer, std::nullopt, false};
+}
+JsonField bit(const std::string& pointer, unsigned number) {
+    return {pointer, number, false};
+}
+JsonField no(const std::string& pointer) {
+    return {pointer, std::nullopt, true};
+}
 
 class OutputReader : public ::testing::Test {
   protected:
@@ -68,10 +74,12 @@ TEST_F(OutputReader, WhatIsMissingOrNullIsLeftOut) {
 }
 
 TEST_F(OutputReader, FlagsAreBooleansBitsOrTheirOpposite) {
-    form_.flags = {{"flush", at("/flush")},   {"fua", at("/fua")},      {"trim", bit("/bits", 5)},
-                   {"df", bit("/bits", 7)},   {"read-only", no("/rw")}, {"cache", at("/missing")},
+    form_.flags = {{"flush", at("/flush")},   {"fua", at("/fua")},
+                   {"trim", bit("/bits", 5)}, {"df", bit("/bits", 7)},
+                   {"read-only", no("/rw")},  {"cache", at("/missing")},
                    {"rotational", no("/no")}, {"multi-conn", {"/bits", 7, true}}};
-    const ClientResult result = read(R"({ "flush": true, "fua": false, "bits": 32, "rw": false, "no": true })");
+    const ClientResult result =
+        read(R"({ "flush": true, "fua": false, "bits": 32, "rw": false, "no": true })");
     ASSERT_TRUE(result.flags);
     EXPECT_THAT(*result.flags, UnorderedElementsAre("flush", "trim", "read-only", "multi-conn"));
 }
@@ -102,8 +110,10 @@ TEST_F(OutputReader, AnEmptyMapIsAMap) {
 
 TEST_F(OutputReader, ExtentsOfTheWholeDocument) {
     form_.items = "";
-    form_.item = {
-        {"offset", at("/offset")}, {"length", at("/length")}, {"hole", bit("/type", 0)}, {"zero", bit("/type", 1)}};
+    form_.item = {{"offset", at("/offset")},
+                  {"length", at("/length")},
+                  {"hole", bit("/type", 0)},
+                  {"zero", bit("/type", 1)}};
     const ClientResult result = read(R"([ { "offset": 0, "length": 65536, "type": 0 },
         { "offset": 65536, "length": 1, "type": 3 }, { "offset": 65537, "length": 2, "type": 2 } ])");
     ASSERT_TRUE(result.extents);
@@ -163,19 +173,20 @@ TEST_P(MalformedOutput, IsARuntimeErrorWhateverIsAskedFor) {
 
 INSTANTIATE_TEST_SUITE_P(
     Output, MalformedOutput,
-    ::testing::Values(Malformed{"empty", ""}, Malformed{"words", "no JSON"}, Malformed{"cut off", R"({ "size": 1, )"},
-                      Malformed{"two values", R"({ "list": [] } { "list": [] })"},
-                      Malformed{"size a text", R"({ "size": "1", "list": [] })"},
-                      Malformed{"size negative", R"({ "size": -1, "list": [] })"},
-                      Malformed{"size a fraction", R"({ "size": 1.5, "list": [] })"},
-                      Malformed{"size a list", R"({ "size": [], "list": [] })"},
-                      Malformed{"bit of a text", R"({ "fua": "yes", "list": [] })"},
-                      Malformed{"list missing", R"({ "size": 1 })"}, Malformed{"list an object", R"({ "list": {} })"},
-                      Malformed{"item a number", R"({ "list": [ 1 ] })"},
-                      Malformed{"item without offset", R"({ "list": [ { "l": 1, "h": true, "z": 0 } ] })"},
-                      Malformed{"item without hole", R"({ "list": [ { "o": 0, "l": 1, "z": 0 } ] })"},
-                      Malformed{"length a text", R"({ "list": [ { "o": 0, "l": "1", "h": true, "z": 0 } ] })"},
-                      Malformed{"bit of a boolean", R"({ "list": [ { "o": 0, "l": 1, "h": true, "z": true } ] })"}),
+    ::testing::Values(
+        Malformed{"empty", ""}, Malformed{"words", "no JSON"}, Malformed{"cut off", R"({ "size": 1, )"},
+        Malformed{"two values", R"({ "list": [] } { "list": [] })"},
+        Malformed{"size a text", R"({ "size": "1", "list": [] })"},
+        Malformed{"size negative", R"({ "size": -1, "list": [] })"},
+        Malformed{"size a fraction", R"({ "size": 1.5, "list": [] })"},
+        Malformed{"size a list", R"({ "size": [], "list": [] })"},
+        Malformed{"bit of a text", R"({ "fua": "yes", "list": [] })"},
+        Malformed{"list missing", R"({ "size": 1 })"}, Malformed{"list an object", R"({ "list": {} })"},
+        Malformed{"item a number", R"({ "list": [ 1 ] })"},
+        Malformed{"item without offset", R"({ "list": [ { "l": 1, "h": true, "z": 0 } ] })"},
+        Malformed{"item without hole", R"({ "list": [ { "o": 0, "l": 1, "z": 0 } ] })"},
+        Malformed{"length a text", R"({ "list": [ { "o": 0, "l": "1", "h": true, "z": 0 } ] })"},
+        Malformed{"bit of a boolean", R"({ "list": [ { "o": 0, "l": 1, "h": true, "z": true } ] })"}),
     by_name);
 
 TEST_F(OutputReader, NameThatIsNoTextIsMalformed) {

@@ -38,7 +38,9 @@ TEST_F(PlaceholdersTest, TextsAreFilledInAnywhere) {
     EXPECT_EQ(text(""), "");
 }
 
-TEST_F(PlaceholdersTest, WhatIsFilledInIsNotLookedAtAgain) { EXPECT_EQ(text("{uri}"), "nbd://x/{size}"); }
+TEST_F(PlaceholdersTest, WhatIsFilledInIsNotLookedAtAgain) {
+    EXPECT_EQ(text("{uri}"), "nbd://x/{size}");
+}
 
 TEST_F(PlaceholdersTest, ABraceThatEnclosesNoNameStays) {
     for (const char* kept : {"{}", "{", "}", "{Size}", "{ size }", "{\"a\": 1}", "a{", "{size", "{a b}"}) {
@@ -49,7 +51,10 @@ TEST_F(PlaceholdersTest, ABraceThatEnclosesNoNameStays) {
 
 TEST_F(PlaceholdersTest, UnknownOnesAreRefused) {
     EXPECT_THAT(message_of<std::invalid_argument>([&] { (void)text("--x={sizes}"); }), HasSubstr("{sizes}"));
-    EXPECT_THAT(message_of<std::invalid_argument>([&] { (void)words({"a", "{sizes}"}); }), HasSubstr("{sizes}"));
+    EXPECT_THAT(message_of<std::invalid_argument>([&] {
+                    (void)words({"a", "{sizes}"});
+                }),
+                HasSubstr("{sizes}"));
 }
 
 TEST_F(PlaceholdersTest, AWordThatIsAListBecomesItsWords) {
@@ -75,7 +80,8 @@ TEST(Pattern, DependsOnPlaceAndSeedOnly) {
             const std::size_t size = std::min(length, whole.size() - begin);
             std::vector<std::uint8_t> part(size);
             fill_pattern(part, 1000 + begin, 7);
-            EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + static_cast<std::ptrdiff_t>(begin)))
+            EXPECT_TRUE(
+                std::equal(part.begin(), part.end(), whole.begin() + static_cast<std::ptrdiff_t>(begin)))
                 << begin << "+" << length;
         }
     }
@@ -85,8 +91,9 @@ TEST(Pattern, DataThatEndUpElsewhereAreNoticed) {
     constexpr std::size_t size = 65536;
     std::vector<std::uint8_t> here(size);
     fill_pattern(here, 0, 7);
-    for (const std::uint64_t shift : {std::uint64_t{1}, std::uint64_t{8}, std::uint64_t{512}, std::uint64_t{4096},
-                                      std::uint64_t{1} << 31, std::uint64_t{1} << 32, std::uint64_t{1} << 42}) {
+    for (const std::uint64_t shift :
+         {std::uint64_t{1}, std::uint64_t{8}, std::uint64_t{512}, std::uint64_t{4096}, std::uint64_t{1} << 31,
+          std::uint64_t{1} << 32, std::uint64_t{1} << 42}) {
         std::vector<std::uint8_t> there(size);
         fill_pattern(there, shift, 7);
         EXPECT_NE(here, there) << shift;
@@ -122,7 +129,9 @@ struct Words2 {
 
 class ErrorWords : public ::testing::TestWithParam<Words2> {};
 
-TEST_P(ErrorWords, Name) { EXPECT_EQ(error_in(GetParam().words), GetParam().error); }
+TEST_P(ErrorWords, Name) {
+    EXPECT_EQ(error_in(GetParam().words), GetParam().error);
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Messages, ErrorWords,
@@ -131,7 +140,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Words2{"name of NBD", "server error ENOTSUP", "ENOTSUP"},
                       Words2{"words of that", "discard failed: Operation not supported", "ENOTSUP"},
                       Words2{"another name of that", "EOPNOTSUPP", "ENOTSUP"},
-                      Words2{"last counts", "Input/output error while opening: Connection refused", "ECONNREFUSED"},
+                      Words2{"last counts", "Input/output error while opening: Connection refused",
+                             "ECONNREFUSED"},
                       Words2{"last name counts", "EIO, or rather: EPERM", "EPERM"},
                       Words2{"permission", "Operation not permitted", "EPERM"},
                       Words2{"overflow", "Value too large for defined data type", "EOVERFLOW"},
@@ -198,7 +208,8 @@ TEST_F(ImageTest, SparseHasEverySecondStretchOfZeroes) {
     EXPECT_EQ(raw(setup), expected);
     struct stat status {};
     ASSERT_EQ(stat(file_.c_str(), &status), 0);
-    EXPECT_LE(static_cast<std::uint64_t>(status.st_blocks) * 512, 2 * sparse_stretch) << "the holes are filled";
+    EXPECT_LE(static_cast<std::uint64_t>(status.st_blocks) * 512, 2 * sparse_stretch)
+        << "the holes are filled";
 }
 
 TEST_F(ImageTest, ASmallerOneReplacesALargerOne) {
@@ -217,7 +228,8 @@ TEST_F(ImageTest, AServerInMemoryHasNone) {
 }
 
 TEST_F(ImageTest, AFolderThatIsNotThereIsAnError) {
-    EXPECT_THROW(make_image(folder_ / "none" / "disk", Image::raw, ExportSetup{}, folder_.path()), std::exception);
+    EXPECT_THROW(make_image(folder_ / "none" / "disk", Image::raw, ExportSetup{}, folder_.path()),
+                 std::exception);
 }
 
 } // namespace

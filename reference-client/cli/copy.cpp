@@ -249,6 +249,11 @@ void copy(const Settings& settings, const CopyArguments& arguments) {
     if (!is_uri(arguments.source) && !is_uri(arguments.destination)) {
         throw Failure(FailureKind::local, EINVAL, "neither side is an NBD URI; use cp(1) for two files");
     }
+    if (arguments.source == "-" || arguments.destination == "-") {
+        throw Failure(FailureKind::local, ESPIPE,
+                      "copy needs a file that it can move about in; `read` writes to standard output, and "
+                      "`write` reads from standard input");
+    }
     const auto start = Clock::now();
     Side source = open_source(arguments.source, settings.options);
     Side destination = open_destination(arguments.destination, settings.options, source.size);

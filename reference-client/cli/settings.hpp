@@ -56,8 +56,8 @@ struct CopyArguments {
     std::string source;      ///< a URI or a file
     std::string destination; ///< a URI or a file
     unsigned requests = 16;  ///< in flight
-    std::uint64_t request_size =
-        256 * 1024; ///< data of one, in bytes; small enough for the caches of processors
+    /// Data of one, in bytes; small enough for the caches of processors.
+    std::uint64_t request_size = 256 * 1024;
     bool flush = true;
     bool allocated = false; ///< no holes in the destination
 };

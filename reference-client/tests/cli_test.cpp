@@ -160,6 +160,7 @@ TEST_P(Program, ClaimsNoSuccessWhereThereWasNone) {
     EXPECT_THAT(large.err, HasSubstr("the destination has 1048576 bytes"));
     EXPECT_EQ(run({"copy", uri_, folder_.file("no/such/folder")}).status, 1);
     EXPECT_EQ(run({"copy", uri_, "/dev/full"}).status, 1);
+    EXPECT_EQ(run({"copy", uri_, "-"}).status, 1);
     EXPECT_EQ(run({"read", uri_, "0", "512", "-o", "/dev/full"}).status, 1);
     EXPECT_EQ(run({"copy", folder_.file("large"), folder_.file("image")}).status, 1);
 

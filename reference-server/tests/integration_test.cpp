@@ -386,15 +386,15 @@ TEST(Clients, a_slow_reader_gets_every_byte) {
 
 TEST(Shutdown, requests_in_progress_are_answered) {
     Folder folder;
-    write_file(folder / "disk", random_content(32 << 20));
+    write_file(folder / "disk", random_content(4 << 20));
     Served served({folder / "disk"});
     const RawClient client(served.socket());
     client.enter_transmission();
-    client.send(request(nbd::Command::read, 1, 0, 32 << 20));
+    client.send(request(nbd::Command::read, 1, 0, 4 << 20));
     // The reply has begun, and does not fit into the socket.
     EXPECT_EQ(client.receive(16), nbd::encode(nbd::SimpleReply{nbd::Error::none, 1}));
     served.process().signal(SIGTERM);
-    EXPECT_EQ(client.receive_all().size(), std::size_t{32} << 20);
+    EXPECT_EQ(client.receive_all().size(), std::size_t{4} << 20);
     EXPECT_EQ(served.process().wait(), 0);
 }
 
