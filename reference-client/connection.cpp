@@ -189,13 +189,26 @@ void Connection::send_some() {
     }
 }
 
+std::optional<std::size_t> Connection::receive(std::span<iovec> parts) {
+    try {
+        return socket_.receive(parts);
+    } catch (const Failure& broken) {
+        if (transmission_->in_flight() == 0) {
+            throw;
+        }
+        throw Failure(
+            broken.kind(), broken.code(),
+            fmt::format("{}, with {} request(s) unanswered", broken.what(), transmission_->in_flight()));
+    }
+}
+
 void Connection::receive_some() {
     for (int round = 0; round < max_rounds; ++round) {
         const std::span<std::uint8_t> place = transmission_->wanted();
         std::array<iovec, 2> parts{{{place.data(), place.size()}, {ahead_.data(), ahead_.size()}}};
         const bool in_place = place.size() >= in_place_size;
         const std::span<iovec> used = in_place ? std::span(parts) : std::span(parts).subspan(1);
-        const std::optional<std::size_t> count = socket_.receive(used);
+        const std::optional<std::size_t> count = receive(used);
         if (!count) {
             return;
         }

@@ -94,6 +94,7 @@ class Connection {
     [[nodiscard]] short awaited_events() const;
     void pump(short events);
     void send_some();
+    [[nodiscard]] std::optional<std::size_t> receive(std::span<iovec> parts);
     void receive_some();
     /// Moves bytes until `enough()`, which is asked after every move; throws when the time is up.
     template <class Enough>

@@ -71,9 +71,9 @@ int run(int argc, char** argv) {
     CLI::App app{"nbd-interop - interoperability of NBD servers and clients"};
     app.footer(footer);
     app.set_version_flag("--version", std::string("nbd-interop ") + NBD_INTEROP_VERSION);
-    app.require_subcommand(1);
     app.add_option("--scenarios", common.scenarios, "The catalogue: a folder laid out like scenarios/")
-        ->type_name("DIR");
+        ->type_name("DIR")
+        ->take_last();
     app.fallthrough();
 
     std::string pairs;
@@ -118,6 +118,10 @@ int run(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? exit_ok : exit_usage;
+    }
+    if (app.get_subcommands().empty()) {
+        fmt::print(stderr, "nbd-interop: a subcommand is missing: run, list or report; --help tells more\n");
+        return exit_usage;
     }
     if (run_app->parsed()) {
         settle_pairs(run_options.selection, pairs);

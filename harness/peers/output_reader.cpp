@@ -138,9 +138,14 @@ ClientResult read_output(const ResultTemplate& form, std::string_view output,
         if (error) {
             throw std::runtime_error(fmt::format("the output is no JSON: {}", error.message()));
         }
-        read_fields(form, root, result);
-        if (form.items) {
-            read_items(form, root, result);
+        try {
+            read_fields(form, root, result);
+            if (form.items) {
+                read_items(form, root, result);
+            }
+        } catch (const std::invalid_argument& mismatch) {
+            throw std::runtime_error(
+                fmt::format("the output is not of the form that the peer file says: {}", mismatch.what()));
         }
     }
     if (!form.hexdump.empty()) {

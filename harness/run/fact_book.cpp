@@ -52,12 +52,13 @@ ClientResult probe(const Peer& peer, const ServerVariant& variant, bool read_onl
     client->finish(deadline);
     // A server that dies of a client may be a moment later at it than the client is with its complaint.
     const std::optional<Exit> died = server.ended(outcome.error ? last_breath : std::chrono::milliseconds(0));
+    const std::string last_words = server.last_words();
     server.stop();
     if (outcome.error) {
-        throw HandshakeFailed(died ? Verdict::crash : Verdict::fail,
-                              fmt::format("{}{}",
-                                          died ? fmt::format("the server {}; ", died->describe()) : "",
-                                          outcome.error->describe()));
+        throw HandshakeFailed(
+            died ? Verdict::crash : Verdict::fail,
+            fmt::format("{}{}", died ? fmt::format("the server {}: {}; ", died->describe(), last_words) : "",
+                        outcome.error->describe()));
     }
     return outcome.result;
 }

@@ -184,9 +184,10 @@ class ShellClientTest : public ::testing::Test {
         }
     }
 
-    ShellClient& start(const std::string& body, const std::string& before = "") {
+    ShellClient& start(const std::string& body, const std::string& before = ":") {
         variant_.start = {"sh", "-c",
-                          before + "; printf '> '; while read -r line; do " + body + "; printf '> '; done",
+                          before + "; printf '> '; while read -r line; do " + (body.empty() ? ":" : body) +
+                              "; printf '> '; done",
                           "prompter", "{uri}"};
         client_ = std::make_unique<ShellClient>(peer_, variant_, Placeholders{}, folder_.path());
         return *client_;

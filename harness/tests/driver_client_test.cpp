@@ -141,11 +141,9 @@ TEST_F(DriverRequest, WhatIsNotAskedForIsLeftOut) {
 
 TEST_F(DriverClientTest, ASuccessTellsWhatTheClientKnows) {
     const ClientOutcome outcome =
-        answered(R"({"id":1,"ok":true,"result":{"size":1048576,"export":"disk","flags":["flush","df"],
-                     "structured":true,"extended":false,"contexts":["base:allocation"],
-                     "block":{"minimum":1,"preferred":4096,"maximum":33554432}}})"
-                 // A line is a line.
-                 + std::string());
+        answered(R"({"id":1,"ok":true,"result":{"size":1048576,"export":"disk","flags":["flush","df"],)"
+                 R"("structured":true,"extended":false,"contexts":["base:allocation"],)"
+                 R"("block":{"minimum":1,"preferred":4096,"maximum":33554432}}})");
     EXPECT_FALSE(outcome.error);
     EXPECT_EQ(outcome.result.size, 1048576U);
     EXPECT_THAT(outcome.result.flags.value(), UnorderedElementsAre("flush", "df"));

@@ -46,10 +46,12 @@ class BadServers : public ::testing::Test {
         line_->add_server("floods", "listen: socket-activation\n"
                                     "start: [sh, -c, 'yes nonsense >&2 & exec \"$@\"', flood, " +
                                         serve + "\n");
+        // Not by socket activation, which is for the process itself and not for a child of it.
         line_->add_server("stays",
-                          "listen: socket-activation\n"
-                          "start: [sh, -c, 'trap \"\" TERM; \"$@\"; while :; do sleep 1; done', stay, " +
-                              serve + "\n");
+                          "listen: unix\n"
+                          "start: [sh, -c, 'trap \"\" TERM; \"$@\"; while :; do sleep 1; done', stay, "
+                          "\"{bin}/nbd-resize-server\", \"--unix={socket}\", " +
+                              serve.substr(serve.find("\"--export")) + "\n");
         line_->add_server("forks", "listen: socket-activation\n"
                                    "start: [sh, -c, 'setsid sleep 1000 & exec \"$@\"', fork, " +
                                        serve + "\n");

@@ -399,8 +399,8 @@ INSTANTIATE_TEST_SUITE_P(
             {{64 * kib, 32 * kib, true, true},
              {96 * kib, 32 * kib, false, false},
              {128 * kib, 64 * kib, true, true}},
-            false,
-            false}, // only the last extent may go beyond, and it has to begin inside
+            true,
+            false}, // whether the last extent has to begin inside, the text leaves open
         Map{"none", {}, false, false}, Map{"empty", {{64 * kib, 0, false, false}}, false, false},
         Map{"begins elsewhere", {{0, 128 * kib, false, false}}, false, false},
         Map{"gap", {{64 * kib, 16 * kib, true, true}, {96 * kib, 32 * kib, false, false}}, false, false},
