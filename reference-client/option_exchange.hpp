@@ -61,7 +61,7 @@ class OptionExchange {
 /// The payload of any single reply to an option may have this size, in bytes: a name and a description.
 inline constexpr std::uint32_t max_option_reply = 8 + 2 * nbd::max_string;
 /// All replies to one option together may have this size, in bytes.
-inline constexpr std::uint64_t max_option_replies = 32U * 1024 * 1024;
+inline constexpr std::uint64_t max_option_replies = std::uint64_t{32} * 1024 * 1024;
 
 /// Throws Failure unless the sizes are what a server may advertise (Size constraints).
 void check_block_sizes(const BlockSizes& sizes);

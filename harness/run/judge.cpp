@@ -61,6 +61,11 @@ std::string wrong_extents(const std::vector<Extent>& extents, const ClientStep& 
         if (extent.length == 0) {
             return fmt::format("the extent at {} is empty", at);
         }
+        // NBD_REPLY_TYPE_BLOCK_STATUS: all but the last together are shorter than the request.
+        if (at - step.offset >= step.length) {
+            return fmt::format("the extent at {} begins beyond the {} bytes that were asked about", at,
+                               step.length);
+        }
         if (extent.length > export_size - std::min(at, export_size)) {
             return fmt::format("the extent at {} goes on for {} bytes, beyond the end of the export", at,
                                extent.length);

@@ -395,12 +395,13 @@ INSTANTIATE_TEST_SUITE_P(
         Map{"zero and allocated", {{64 * kib, 32 * kib, false, true}}, true, true},
         Map{"a hole that does not promise zeroes", {{64 * kib, 64 * kib, true, false}}, true, true},
         Map{"longer than asked for", {{64 * kib, 100 * kib, false, false}}, true, false},
-        Map{"zeroes longer than asked for, where nobody knows",
+        Map{"begins beyond what was asked about",
             {{64 * kib, 32 * kib, true, true},
              {96 * kib, 32 * kib, false, false},
              {128 * kib, 64 * kib, true, true}},
-            true,
-            false}, // whether the last extent has to begin inside, the text leaves open
+            false,
+            false}, // only the last one may go beyond the request, and all others together are shorter than
+                    // it
         Map{"none", {}, false, false}, Map{"empty", {{64 * kib, 0, false, false}}, false, false},
         Map{"begins elsewhere", {{0, 128 * kib, false, false}}, false, false},
         Map{"gap", {{64 * kib, 16 * kib, true, true}, {96 * kib, 32 * kib, false, false}}, false, false},
