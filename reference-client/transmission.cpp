@@ -63,7 +63,7 @@ Cookie Transmission::submit(Operation operation, nbd::Buffer& out) {
     if (trace_) {
         trace_(Direction::sent, nbd::describe(request));
     }
-    pending_.try_emplace(request.cookie, agreement_, request.cookie, std::move(operation));
+    pending_.emplace(request.cookie, Pending(agreement_, request.cookie, std::move(operation)));
     return request.cookie;
 }
 

@@ -155,7 +155,7 @@ void File::zero_at(std::uint64_t offset, std::uint64_t length, bool allocate) {
                                  static_cast<off_t>(offset), static_cast<off_t>(length)) == 0) {
         return;
     }
-    const nbd::Buffer zeroes(static_cast<std::size_t>(std::min<std::uint64_t>(length, 1024 * 1024)));
+    const nbd::Buffer zeroes(static_cast<std::size_t>(std::min<std::uint64_t>(length, 1U << 20)));
     while (length > 0) {
         const std::uint64_t part = std::min<std::uint64_t>(length, zeroes.size());
         write_at(offset, nbd::Bytes(zeroes).first(static_cast<std::size_t>(part)));

@@ -57,7 +57,7 @@ struct CopyArguments {
     std::string destination; ///< a URI or a file
     unsigned requests = 16;  ///< in flight
     /// Data of one, in bytes; small enough for the caches of processors.
-    std::uint64_t request_size = 256 * 1024;
+    std::uint64_t request_size = 262144;
     bool flush = true;
     bool allocated = false; ///< no holes in the destination
 };
