@@ -6,6 +6,7 @@
 #include "protocol/codec.hpp"
 #include "protocol/transmission.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -43,7 +44,7 @@ class DescribeVisitor {
         rest(name, value);
     }
 
-    void rest(std::string_view name, const std::string& value) { add(name, quoted(value)); }
+    void rest(std::string_view name, const std::string& value) { add(name, nbd::quoted(value)); }
 
     template <std::unsigned_integral Count, class T>
     void list(std::string_view name, const std::vector<T>& values) {

@@ -10,6 +10,7 @@
 #include "reference-client/socket.hpp"
 #include "reference-client/transmission.hpp"
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>

@@ -5,6 +5,7 @@
 #include "protocol/handshake.hpp"
 #include "protocol/transmission.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -7,6 +7,7 @@
 #include "reference-client/option_exchange.hpp"
 #include "reference-client/options.hpp"
 
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>

@@ -4,6 +4,7 @@
 
 #include "protocol/transmission.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>

@@ -5,6 +5,7 @@
 #include "protocol/handshake.hpp"
 #include "reference-client/export_info.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

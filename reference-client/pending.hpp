@@ -5,6 +5,7 @@
 #include "reference-client/coverage.hpp"
 #include "reference-client/operation.hpp"
 
+#include <cstdint>
 #include <set>
 #include <span>
 #include <vector>

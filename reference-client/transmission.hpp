@@ -7,6 +7,7 @@
 #include "reference-client/pending.hpp"
 
 #include <array>
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <unordered_map>

@@ -6,6 +6,7 @@
 #include "reference-client/failure.hpp"
 #include "reference-client/session.hpp"
 
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <variant>

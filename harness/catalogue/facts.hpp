@@ -4,6 +4,7 @@
 // Scenarios select by facts, and decision tables are written over them, so that they can be checked to be
 // total.
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>

@@ -7,6 +7,7 @@
 #include "harness/catalogue/size_expression.hpp"
 #include "harness/catalogue/yaml.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>

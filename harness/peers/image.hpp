@@ -3,6 +3,7 @@
 #include "harness/catalogue/peer.hpp"
 #include "harness/catalogue/scenario.hpp"
 
+#include <cstdint>
 #include <filesystem>
 
 namespace harness {

@@ -5,6 +5,7 @@
 #include "harness/process/launch.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>

@@ -5,6 +5,7 @@
 #include "harness/run/disk_model.hpp"
 #include "reports/result.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>

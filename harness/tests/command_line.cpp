@@ -146,7 +146,7 @@ std::vector<std::string> CommandLine::leftovers() const {
     return result;
 }
 
-const reports::CaseResult& find_case(const reports::RunResult& run, const std::string& id) {
+const reports::CaseResult& find_case(const reports::RunResult& run, std::string_view id) {
     static const reports::CaseResult none = [] {
         reports::CaseResult result;
         result.verdict = reports::Verdict::error;

@@ -5,6 +5,7 @@
 #include "reports/result.hpp"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace harness::testing_support {
@@ -51,6 +52,6 @@ class CommandLine {
 };
 
 /// The result of a case; one with the verdict `error` if there is no such case.
-const reports::CaseResult& find_case(const reports::RunResult& run, const std::string& id);
+const reports::CaseResult& find_case(const reports::RunResult& run, std::string_view id);
 
 } // namespace harness::testing_support

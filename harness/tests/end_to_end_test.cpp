@@ -71,9 +71,9 @@ class BadServers : public ::testing::Test {
     }
 
     /// The result of one of the server's cases; both have the same verdict and blame.
-    static const CaseResult& of(const std::string& server) {
-        const CaseResult& start = find_case(*results_, server + "/reference-client/read-start");
-        const CaseResult& end = find_case(*results_, server + "/reference-client/read-end");
+    static const CaseResult& of(std::string_view server) {
+        const CaseResult& start = find_case(*results_, std::string(server) + "/reference-client/read-start");
+        const CaseResult& end = find_case(*results_, std::string(server) + "/reference-client/read-end");
         EXPECT_EQ(start.verdict, end.verdict) << server;
         EXPECT_EQ(start.party, end.party) << server;
         return start;

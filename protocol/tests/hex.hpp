@@ -3,6 +3,7 @@
 #include "protocol/codec.hpp"
 
 #include <cctype>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>

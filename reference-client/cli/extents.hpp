@@ -4,6 +4,7 @@
 
 #include "reference-client/connection.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <string_view>
 

@@ -3,6 +3,7 @@
 #include "reference-server/backend/backend.hpp"
 
 #include <atomic>
+#include <cstdint>
 
 namespace refserver {
 

@@ -3,6 +3,7 @@
 #include "protocol/transmission.hpp"
 #include "reference-server/session/agreement.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 

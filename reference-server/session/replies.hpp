@@ -6,6 +6,7 @@
 #include "reference-server/session/output.hpp"
 #include "reference-server/session/trace.hpp"
 
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>

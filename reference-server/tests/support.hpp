@@ -7,6 +7,7 @@
 #include "reference-server/export.hpp"
 #include "reference-server/session/session.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>

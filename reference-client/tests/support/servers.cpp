@@ -118,13 +118,13 @@ const std::vector<ServerKind>& server_kinds() {
     return kinds;
 }
 
-const ServerKind& server_kind(const std::string& name) {
+const ServerKind& server_kind(std::string_view name) {
     for (const ServerKind& kind : server_kinds()) {
         if (kind.name() == name) {
             return kind;
         }
     }
-    throw std::invalid_argument(name);
+    throw std::invalid_argument(std::string(name));
 }
 
 void ScriptedServer::Peer::send(nbd::Bytes bytes) const {

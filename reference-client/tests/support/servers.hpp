@@ -6,11 +6,13 @@
 #include "protocol/uri.hpp"
 #include "reference-client/tests/support/process.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -63,7 +65,7 @@ inline void PrintTo(const ServerKind& kind, std::ostream* out) {
 
 /// nbdkit (also without structured replies, and oldstyle), qemu-nbd, nbd-server, nbd-resize-server.
 [[nodiscard]] const std::vector<ServerKind>& server_kinds();
-[[nodiscard]] const ServerKind& server_kind(const std::string& name);
+[[nodiscard]] const ServerKind& server_kind(std::string_view name);
 
 /// A server of one connection that does what a function says, in a thread of its own.
 class ScriptedServer {
