@@ -334,6 +334,9 @@ void Connection::disconnect() {
     Outgoing out;
     transmission_->encode_disconnect(out.head);
     outgoing_.push_back(std::move(out));
+    pump_until([&] { return outgoing_.empty() || ended_; }, "the server to take NBD_CMD_DISC");
+    // Some servers (nbdkit 1.42) close only when they read the end of the stream, which may come with it.
+    socket_.finish_sending();
     pump_until([&] { return ended_.has_value(); }, "the server to close the connection after NBD_CMD_DISC");
     if (ended_->kind() == FailureKind::protocol) {
         throw *ended_;

@@ -88,11 +88,13 @@ Socket connect_unix(const nbd::Uri& uri, Clock::time_point deadline) {
 
 Socket connect_tcp(const nbd::Uri& uri, Clock::time_point deadline) {
     const std::string doing = fmt::format("cannot connect to {}", address_text(uri));
+    // The loopback addresses need no resolver: a small container may have no /etc/hosts (RFC 6761, 6.3).
+    const char* const node = uri.host == "localhost" ? nullptr : uri.host.c_str();
     addrinfo hints{};
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
-    const int looked_up = ::getaddrinfo(uri.host.c_str(), std::to_string(uri.port).c_str(), &hints, &found);
+    const int looked_up = ::getaddrinfo(node, std::to_string(uri.port).c_str(), &hints, &found);
     if (looked_up != 0) {
         throw Failure(FailureKind::connection, looked_up == EAI_SYSTEM ? errno : EHOSTUNREACH,
                       fmt::format("{}: {}", doing, ::gai_strerror(looked_up)));
@@ -155,6 +157,11 @@ Socket& Socket::operator=(Socket&& other) noexcept {
 
 Socket::~Socket() {
     close();
+}
+
+void Socket::finish_sending() {
+    // Fails only if the connection is gone already, which the next receive tells.
+    ::shutdown(descriptor_, SHUT_WR);
 }
 
 void Socket::close() {

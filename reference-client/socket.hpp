@@ -33,6 +33,8 @@ class Socket {
     /// Bytes of the parts that were sent, nothing if none can be sent now.
     [[nodiscard]] std::optional<std::size_t> send(std::span<iovec> parts);
 
+    /// Tells the other side that nothing more comes; receiving goes on.
+    void finish_sending();
     void close();
     [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
     [[nodiscard]] int descriptor() const { return descriptor_; }

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <poll.h>
@@ -52,6 +53,13 @@ bool refused_by_server(std::string_view message) {
         where = Where::server;
     throw Failure({errno_name(number), where, message});
 }
+
+/// Every check off; not a check is that the library sets NBD_CMD_FLAG_PAYLOAD_LEN where it is due.
+#ifdef LIBNBD_STRICT_AUTO_FLAG
+constexpr std::uint32_t lenient = LIBNBD_STRICT_AUTO_FLAG;
+#else
+constexpr std::uint32_t lenient = 0;
+#endif
 
 /// For calls that can fail only for want of memory or because this driver misuses libnbd.
 void expect_success(int result) {
@@ -159,7 +167,7 @@ void Handle::configure(bool full_info) {
     if (options_.meta_context)
         expect_success(nbd_add_meta_context(get(), LIBNBD_CONTEXT_BASE_ALLOCATION));
     if (!options_.strict)
-        expect_success(nbd_set_strict_mode(get(), 0));
+        expect_success(nbd_set_strict_mode(get(), lenient));
     if (full_info)
         expect_success(nbd_set_full_info(get(), true));
 }

@@ -74,8 +74,10 @@ int main(int argc, char** argv) {
         int status = 0;
         const pid_t ended = waitpid(-1, &status, WNOHANG);
         if (ended > 0) {
-            last_status = status;
-            if (ended == launcher && status != 0) {
+            // The command may well be told of after its daemon, if that ends at once.
+            if (ended != launcher) {
+                last_status = status;
+            } else if (status != 0) {
                 end_like(status);
             }
         } else if (ended < 0) {

@@ -122,9 +122,12 @@ std::vector<Listener> listen_tcp(const std::string& host, std::uint16_t port) {
     addrinfo hints{};
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_PASSIVE;
+    // The loopback addresses need no resolver: a small container may have no /etc/hosts (RFC 6761, 6.3).
+    const bool loopback = host == "localhost";
+    hints.ai_flags = loopback ? 0 : AI_PASSIVE;
     addrinfo* found = nullptr;
-    const int outcome = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), "0", &hints, &found);
+    const char* const node = loopback || host.empty() ? nullptr : host.c_str();
+    const int outcome = ::getaddrinfo(node, "0", &hints, &found);
     if (outcome != 0) {
         fail(EADDRNOTAVAIL, fmt::format("cannot resolve {}: {}", host, ::gai_strerror(outcome)));
     }

@@ -72,10 +72,6 @@ std::optional<Refusal> check_flags(const nbd::Request& request, const Agreement&
         return refuse(Error::inval, "{} does not take the flags {} here", nbd::name(request.type),
                       nbd::command_flag_names(excess));
     }
-    if (agreement.style == ReplyStyle::extended && request.type == Command::write &&
-        (request.flags & flag::payload_len) == 0) {
-        return refuse(Error::inval, "with extended headers NBD_CMD_WRITE needs NBD_CMD_FLAG_PAYLOAD_LEN");
-    }
     return std::nullopt;
 }
 

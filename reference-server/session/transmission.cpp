@@ -85,13 +85,21 @@ std::size_t Transmission::consume(nbd::Bytes input) {
     if (closing_ || input.size() < header_size || saturated()) {
         return 0;
     }
-    const auto request = nbd::decode_request(input, header_style_);
+    auto request = nbd::decode_request(input, header_style_);
     if (!request) {
         close(fmt::format("not a request: {}", request.error().describe()));
         return header_size;
     }
     if (trace_) {
         trace_("> " + nbd::describe(*request));
+    }
+    if (header_style_ == nbd::HeaderStyle::extended && request->type == Command::write &&
+        (request->flags & nbd::command_flag::payload_len) == 0) {
+        // Without the flag no payload should follow, but released qemu clients send it all the same.
+        if (trace_) {
+            trace_("the client breaks the specification: NBD_CMD_WRITE lacks NBD_CMD_FLAG_PAYLOAD_LEN");
+        }
+        request->flags |= nbd::command_flag::payload_len;
     }
     begin(*request);
     return header_size;
