@@ -1,8 +1,9 @@
 // in-foreground COMMAND …: runs a server that insists on becoming a daemon as if it stayed in the foreground.
 //
 // The command's descendants become children of this process when their parents end. It ends when the last of
-// them has ended, in the same way as the daemon did, and passes SIGTERM on to them. The output of a daemon is
-// its own affair.
+// them has ended, in the same way as that one did, or by the first signal that killed one of them: a daemon's
+// helpers may outlive it, or crash before it. It passes SIGTERM on to them. The output of a daemon is its own
+// affair.
 //
 // Exit codes: that of the command if it fails to become a daemon, else the daemon's; 127 if there is no such
 // command.
@@ -69,19 +70,19 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "in-foreground: %s: %s\n", argv[1], std::strerror(errno));
         _exit(exit_no_command);
     }
-    int last_status = 0;
+    int final_status = 0;
     for (;;) {
         int status = 0;
         const pid_t ended = waitpid(-1, &status, WNOHANG);
         if (ended > 0) {
             // The command may well be told of after its daemon, if that ends at once.
             if (ended != launcher) {
-                last_status = status;
+                final_status = WIFSIGNALED(final_status) ? final_status : status;
             } else if (status != 0) {
                 end_like(status);
             }
         } else if (ended < 0) {
-            end_like(last_status); // nobody is left
+            end_like(final_status); // nobody is left
         } else if (const int signal = sigwaitinfo(&signals, nullptr); signal == SIGTERM || signal == SIGINT) {
             signal_children(signal);
         }

@@ -322,8 +322,10 @@ class InForeground : public ::testing::Test {
 
     /// A script that becomes a daemon, in a session of its own, and then does that.
     [[nodiscard]] std::string daemon(const std::string& body) const {
-        return "setsid sh -c 'echo $$ > " + pid_file_ + ".new; mv " + pid_file_ + ".new " + pid_file_ + "; " +
-               body + "' & exit 0";
+        // The shell that starts it might take the end of its child for itself, so that must be gone before.
+        return "launcher=$$ setsid sh -c 'while kill -0 $launcher 2>/dev/null; do sleep 0.01; done; echo $$ "
+               "> " +
+               pid_file_ + ".new; mv " + pid_file_ + ".new " + pid_file_ + "; " + body + "' & exit 0";
     }
 
     [[nodiscard]] pid_t daemon_pid() const {
