@@ -446,9 +446,10 @@ TEST_F(WithTools, nbdinfo_understands_every_handshake) {
         {"--without", "flush,fua,trim,write-zeroes,fast-zero,df,multi-conn,cache,block-status"}};
     for (const auto& variant : variants) {
         Served served(with({"--memory", "3M"}, variant));
-        const Result size = run({"nbdinfo", "--size", served.uri()}, served.folder());
-        EXPECT_EQ(size.code, 0) << size.output;
-        EXPECT_EQ(size.output, "3145728\n");
+        // Not --size: nbdinfo 1.22 asks for it before the export is open if the option mode is missing.
+        const Result info = run({"nbdinfo", "--json", served.uri()}, served.folder());
+        EXPECT_EQ(info.code, 0) << info.output;
+        EXPECT_NE(info.output.find(R"("export-size": 3145728)"), std::string::npos) << info.output;
     }
 }
 

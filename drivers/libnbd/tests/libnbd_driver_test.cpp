@@ -70,8 +70,10 @@ TEST_F(LibnbdDriver, SaysWhatItCan) {
 TEST_F(LibnbdDriver, TellsTheHandshakeOfNbdkit) {
     const auto server = ServerProcess::nbdkit({"memory", "1M"});
     DriverProcess driver;
+    auto told = driver.result_of(connect(server.uri()));
+    told.erase("block"); // which only later versions tell
     EXPECT_EQ(
-        driver.result_of(connect(server.uri())),
+        told,
         json::parse(R"({"size": 1048576, "flags": ["flush", "fua", "trim", "write-zeroes", "df", "multi-conn",
                               "cache", "fast-zero"], "structured": true, "extended": false,
                               "contexts": ["base:allocation"]})"));
