@@ -43,7 +43,7 @@ constexpr Named option_replies[] = {
     {option_error_bit + 10, "ERR_EXT_HEADER_REQD"},
 };
 
-constexpr Named infos[] = {{0, "EXPORT"}, {1, "NAME"}, {2, "DESCRIPTION"}, {3, "BLOCK_SIZE"}};
+constexpr Named infos[] = {{0, "EXPORT"}, {1, "NAME"}, {2, "DESCRIPTION"}, {3, "BLOCK_SIZE"}, {4, "RESIZE"}};
 
 constexpr Named commands[] = {
     {0, "READ"},  {1, "WRITE"},        {2, "DISC"},         {3, "FLUSH"},  {4, "TRIM"},
@@ -56,6 +56,7 @@ constexpr Named chunks[] = {
     {2, "OFFSET_HOLE"},
     {5, "BLOCK_STATUS"},
     {6, "BLOCK_STATUS_EXT"},
+    {7, "RESIZE"},
     {chunk_error_bit + 1, "ERROR"},
     {chunk_error_bit + 2, "ERROR_OFFSET"},
 };
@@ -84,12 +85,20 @@ constexpr Named transmission_flags[] = {
 };
 
 constexpr Named command_flags[] = {
-    {0, "FUA"}, {1, "NO_HOLE"}, {2, "DF"}, {3, "REQ_ONE"}, {4, "FAST_ZERO"}, {5, "PAYLOAD_LEN"},
+    {0, "FUA"},         {1, "NO_HOLE"}, {2, "DF"},    {3, "REQ_ONE"}, {4, "FAST_ZERO"},
+    {5, "PAYLOAD_LEN"}, {6, "EXTEND"},  {7, "QUERY"}, {8, "NOTIFY"},  {9, "CANCEL"},
 };
 
 constexpr Named reply_flags[] = {{0, "DONE"}};
 
 constexpr Named allocation_flags[] = {{0, "HOLE"}, {1, "ZERO"}};
+
+constexpr Named resize_capabilities[] = {
+    {0, "EXPLICIT"}, {1, "SHRINK"}, {2, "AUTO"},   {3, "AUTO_IMPLICIT"},
+    {4, "ZEROED"},   {5, "QUERY"},  {6, "NOTIFY"}, {7, "EXTERNAL"},
+};
+
+constexpr Named resize_flags[] = {{0, "ZEROED"}, {1, "EXTERNAL"}, {2, "COALESCED"}};
 
 std::string look_up(std::span<const Named> table, std::string_view prefix, std::uint32_t value) {
     for (const Named& entry : table) {
@@ -177,6 +186,14 @@ std::string reply_flag_names(std::uint16_t flags) {
 
 std::string allocation_flag_names(std::uint32_t flags) {
     return flag_names(allocation_flags, "NBD_STATE_", flags);
+}
+
+std::string resize_capability_names(std::uint16_t capabilities) {
+    return flag_names(resize_capabilities, "", capabilities);
+}
+
+std::string resize_flag_names(std::uint32_t flags) {
+    return flag_names(resize_flags, "", flags);
 }
 
 } // namespace nbd

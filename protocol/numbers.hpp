@@ -78,7 +78,7 @@ inline constexpr std::uint16_t send_trim = 1U << 5;
 inline constexpr std::uint16_t send_write_zeroes = 1U << 6;
 inline constexpr std::uint16_t send_df = 1U << 7;
 inline constexpr std::uint16_t can_multi_conn = 1U << 8;
-inline constexpr std::uint16_t send_resize = 1U << 9; ///< reserved
+inline constexpr std::uint16_t send_resize = 1U << 9; ///< experimental: RESIZE
 inline constexpr std::uint16_t send_cache = 1U << 10;
 inline constexpr std::uint16_t send_fast_zero = 1U << 11;
 inline constexpr std::uint16_t block_status_payload = 1U << 12; ///< experimental: extended headers
@@ -131,6 +131,7 @@ enum class InfoType : std::uint16_t {
     name = 1,
     description = 2,
     block_size = 3,
+    resize = 4, ///< experimental: RESIZE
 };
 
 // ---- Transmission
@@ -146,7 +147,7 @@ enum class Command : std::uint16_t {
     cache = 5,
     write_zeroes = 6,
     block_status = 7,
-    resize = 8, ///< reserved
+    resize = 8, ///< experimental: RESIZE
 };
 
 /// Command flags (Command flags).
@@ -157,6 +158,10 @@ inline constexpr std::uint16_t df = 1U << 2;
 inline constexpr std::uint16_t req_one = 1U << 3;
 inline constexpr std::uint16_t fast_zero = 1U << 4;
 inline constexpr std::uint16_t payload_len = 1U << 5; ///< experimental: extended headers
+inline constexpr std::uint16_t extend = 1U << 6;      ///< experimental: RESIZE; on writes
+inline constexpr std::uint16_t query = 1U << 7;       ///< experimental: RESIZE
+inline constexpr std::uint16_t notify = 1U << 8;      ///< experimental: RESIZE
+inline constexpr std::uint16_t cancel = 1U << 9;      ///< experimental: RESIZE
 } // namespace command_flag
 
 /// Flags of a structured or extended reply chunk (Structured reply flags).
@@ -174,6 +179,7 @@ enum class ChunkType : std::uint16_t {
     offset_hole = 2,
     block_status = 5,
     block_status_ext = 6, ///< experimental: extended headers
+    resize = 7,           ///< experimental: RESIZE
     error = chunk_error_bit + 1,
     error_offset = chunk_error_bit + 2,
 };
@@ -208,6 +214,28 @@ inline constexpr std::uint32_t hole = 1U << 0;
 inline constexpr std::uint32_t zero = 1U << 1;
 } // namespace allocation_flag
 
+// ---- RESIZE, experimental (docs/resize-extension.md)
+// -------------------------------------------------------------------------------------------
+
+/// What NBD_INFO_RESIZE says an export can do on this connection (NBD_INFO_RESIZE).
+namespace resize_capability {
+inline constexpr std::uint16_t explicit_ = 1U << 0;
+inline constexpr std::uint16_t shrink = 1U << 1;
+inline constexpr std::uint16_t automatic = 1U << 2;
+inline constexpr std::uint16_t automatic_implicit = 1U << 3;
+inline constexpr std::uint16_t zeroed = 1U << 4;
+inline constexpr std::uint16_t query = 1U << 5;
+inline constexpr std::uint16_t notify = 1U << 6;
+inline constexpr std::uint16_t external = 1U << 7;
+} // namespace resize_capability
+
+/// Flags of NBD_REPLY_TYPE_RESIZE (NBD_REPLY_TYPE_RESIZE).
+namespace resize_flag {
+inline constexpr std::uint32_t zeroed = 1U << 0;
+inline constexpr std::uint32_t external = 1U << 1;
+inline constexpr std::uint32_t coalesced = 1U << 2;
+} // namespace resize_flag
+
 // ---- Names
 // --------------------------------------------------------------------------------------------------
 
@@ -230,5 +258,7 @@ inline constexpr std::uint32_t zero = 1U << 1;
 [[nodiscard]] std::string command_flag_names(std::uint16_t flags);
 [[nodiscard]] std::string reply_flag_names(std::uint16_t flags);
 [[nodiscard]] std::string allocation_flag_names(std::uint32_t flags); ///< status flags of `base:allocation`
+[[nodiscard]] std::string resize_capability_names(std::uint16_t capabilities);
+[[nodiscard]] std::string resize_flag_names(std::uint32_t flags);
 
 } // namespace nbd

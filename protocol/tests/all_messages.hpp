@@ -3,6 +3,7 @@
 // Every message of the protocol, for what has to hold for all of them.
 
 #include "protocol/handshake.hpp"
+#include "protocol/resize.hpp"
 #include "protocol/transmission.hpp"
 
 #include <cstddef>
@@ -25,9 +26,9 @@ struct Messages {
 using AllMessages =
     Messages<GreetingStart, NewstyleGreeting, OldstyleGreeting, ClientFlags, OptionRequest, OptionReply,
              ExportNameReply, ExportNameRequest, InfoRequest, MetaContextQuery, MetaContextRequest,
-             OptionErrorReply, ServerReply, InfoReplyStart, InfoExport, InfoText, InfoBlockSize,
+             OptionErrorReply, ServerReply, InfoReplyStart, InfoExport, InfoText, InfoBlockSize, InfoResize,
              MetaContextReply, CompactRequest, ExtendedRequest, SimpleReply, StructuredChunk, ExtendedChunk,
              OffsetData, OffsetHole, StatusDescriptor, BlockStatus, StatusDescriptorExt, BlockStatusExt,
-             BlockStatusQuery, ErrorChunk, ErrorOffsetChunk, AnyErrorChunk>;
+             BlockStatusQuery, ErrorChunk, ErrorOffsetChunk, AnyErrorChunk, ResizeChunk>;
 
 } // namespace nbd::test

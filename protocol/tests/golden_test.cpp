@@ -111,6 +111,47 @@ void replies() {
            "6e8a278c 0001 0006 1122334455667788 0000000000000200 0000000000000018");
 }
 
+void resize() {
+    golden(InfoRequest{"d", {InfoType::resize}}, "00000001 'd' 0001 0004");
+    golden(InfoResize{InfoType::resize,
+                      resize_capability::explicit_ | resize_capability::zeroed | resize_capability::external,
+                      65536, 4096, 0x100000000},
+           "0004 0091 00010000 0000000000001000 0000000100000000");
+    golden(InfoResize{}, "0004 0000 00000001 0000000000000000 ffffffffffffffff");
+    // To 1 MiB + 1, durable and allocated.
+    golden(CompactRequest{command_flag::fua | command_flag::no_hole, Command::resize, 2, 0x100001, 0},
+           "25609513 0003 0008 0000000000000002 0000000000100001 00000000");
+    golden(ExtendedRequest{0, Command::resize, 2, 0x7fffffffffffffff, 0},
+           "21e41c71 0000 0008 0000000000000002 7fffffffffffffff 0000000000000000");
+    golden(CompactRequest{command_flag::query, Command::resize, 3, 0, 0},
+           "25609513 0080 0008 0000000000000003 0000000000000000 00000000");
+    golden(ExtendedRequest{command_flag::query, Command::resize, 3, 0, 0},
+           "21e41c71 0080 0008 0000000000000003 0000000000000000 0000000000000000");
+    golden(CompactRequest{command_flag::notify, Command::resize, 4, 0, 10},
+           "25609513 0100 0008 0000000000000004 0000000000000000 0000000a");
+    golden(ExtendedRequest{command_flag::notify, Command::resize, 4, 0, 0x100000000},
+           "21e41c71 0100 0008 0000000000000004 0000000000000000 0000000100000000");
+    golden(CompactRequest{command_flag::cancel, Command::resize, 5, 4, 0},
+           "25609513 0200 0008 0000000000000005 0000000000000004 00000000");
+    golden(ExtendedRequest{command_flag::cancel, Command::resize, 5, 4, 0},
+           "21e41c71 0200 0008 0000000000000005 0000000000000004 0000000000000000");
+    golden(CompactRequest{command_flag::extend, Command::write, 6, 0x100000, 512},
+           "25609513 0040 0001 0000000000000006 0000000000100000 00000200");
+    golden(
+        ExtendedRequest{command_flag::extend | command_flag::payload_len, Command::write, 6, 0x100000, 512},
+        "21e41c71 0060 0001 0000000000000006 0000000000100000 0000000000000200");
+    golden(CompactRequest{command_flag::extend, Command::write_zeroes, 7, 0x100000, 512},
+           "25609513 0040 0006 0000000000000007 0000000000100000 00000200");
+    // The reply: a chunk header and 12 bytes.
+    golden(StructuredChunk{reply_flag::done, ChunkType::resize, 2, 12},
+           "668e33ef 0001 0007 0000000000000002 0000000c");
+    golden(ExtendedChunk{0, ChunkType::resize, 2, 0x100001, 12},
+           "6e8a278c 0000 0007 0000000000000002 0000000000100001 000000000000000c");
+    golden(ResizeChunk{0x100001, resize_flag::zeroed}, "0000000000100001 00000001");
+    golden(ResizeChunk{0xffffffffffffffff, resize_flag::external | resize_flag::coalesced},
+           "ffffffffffffffff 00000006");
+}
+
 void chunk_payloads() {
     golden(OffsetData{0x0102030405060708}, "0102030405060708");
     golden(OffsetHole{0x0102030405060708, 65536}, "0102030405060708 00010000");
@@ -135,6 +176,7 @@ TEST(Golden, EveryMessage) {
     requests();
     replies();
     chunk_payloads();
+    resize();
     AllMessages::for_each([]<class M>() { EXPECT_TRUE(covered().contains(typeid(M).name())) << M::title; });
 }
 

@@ -1,6 +1,7 @@
 // Every number, against a table typed from the specification's text and not from the header.
 
 #include "protocol/handshake.hpp"
+#include "protocol/resize.hpp"
 #include "protocol/transmission.hpp"
 
 #include <gtest/gtest.h>
@@ -54,6 +55,8 @@ TEST(Numbers, HeaderSizes) {
     EXPECT_EQ(wire_size<InfoReplyStart>, 2U);
     EXPECT_EQ(wire_size<InfoExport>, 12U);
     EXPECT_EQ(wire_size<InfoBlockSize>, 14U);
+    EXPECT_EQ(wire_size<InfoResize>, 24U);
+    EXPECT_EQ(wire_size<ResizeChunk>, 12U);
     EXPECT_EQ(wire_size<CompactRequest>, (32U + 16 + 16 + 64 + 64 + 32) / 8);
     EXPECT_EQ(wire_size<ExtendedRequest>, 32U);
     EXPECT_EQ(wire_size<SimpleReply>, 16U);
@@ -133,6 +136,7 @@ TEST(Numbers, InfoTypes) {
         {InfoType::name, 1, "NBD_INFO_NAME"},
         {InfoType::description, 2, "NBD_INFO_DESCRIPTION"},
         {InfoType::block_size, 3, "NBD_INFO_BLOCK_SIZE"},
+        {InfoType::resize, 4, "NBD_INFO_RESIZE"},
         {InfoType{0xffff}, 65'535, "NBD_INFO_0xffff"},
     });
 }
@@ -159,6 +163,7 @@ TEST(Numbers, ChunkTypes) {
         {ChunkType::offset_hole, 2, "NBD_REPLY_TYPE_OFFSET_HOLE"},
         {ChunkType::block_status, 5, "NBD_REPLY_TYPE_BLOCK_STATUS"},
         {ChunkType::block_status_ext, 6, "NBD_REPLY_TYPE_BLOCK_STATUS_EXT"},
+        {ChunkType::resize, 7, "NBD_REPLY_TYPE_RESIZE"},
         {ChunkType::error, 32'768 + 1, "NBD_REPLY_TYPE_ERROR"},
         {ChunkType::error_offset, 32'768 + 2, "NBD_REPLY_TYPE_ERROR_OFFSET"},
         {ChunkType{3}, 3, "NBD_REPLY_TYPE_0x3"},
@@ -236,12 +241,34 @@ TEST(Numbers, Flags) {
                                    {command_flag::req_one, 3, "NBD_CMD_FLAG_REQ_ONE"},
                                    {command_flag::fast_zero, 4, "NBD_CMD_FLAG_FAST_ZERO"},
                                    {command_flag::payload_len, 5, "NBD_CMD_FLAG_PAYLOAD_LEN"},
+                                   {command_flag::extend, 6, "NBD_CMD_FLAG_EXTEND"},
+                                   {command_flag::query, 7, "NBD_CMD_FLAG_QUERY"},
+                                   {command_flag::notify, 8, "NBD_CMD_FLAG_NOTIFY"},
+                                   {command_flag::cancel, 9, "NBD_CMD_FLAG_CANCEL"},
                                });
     expect_bits<std::uint16_t>(reply_flag_names, {{reply_flag::done, 0, "NBD_REPLY_FLAG_DONE"}});
     expect_bits<std::uint32_t>(allocation_flag_names, {
                                                           {allocation_flag::hole, 0, "NBD_STATE_HOLE"},
                                                           {allocation_flag::zero, 1, "NBD_STATE_ZERO"},
                                                       });
+}
+
+TEST(Numbers, Resize) {
+    expect_bits<std::uint16_t>(resize_capability_names,
+                               {
+                                   {resize_capability::explicit_, 0, "EXPLICIT"},
+                                   {resize_capability::shrink, 1, "SHRINK"},
+                                   {resize_capability::automatic, 2, "AUTO"},
+                                   {resize_capability::automatic_implicit, 3, "AUTO_IMPLICIT"},
+                                   {resize_capability::zeroed, 4, "ZEROED"},
+                                   {resize_capability::query, 5, "QUERY"},
+                                   {resize_capability::notify, 6, "NOTIFY"},
+                                   {resize_capability::external, 7, "EXTERNAL"},
+                               });
+    expect_bits<std::uint32_t>(resize_flag_names, {{resize_flag::zeroed, 0, "ZEROED"},
+                                                   {resize_flag::external, 1, "EXTERNAL"},
+                                                   {resize_flag::coalesced, 2, "COALESCED"}});
+    EXPECT_EQ(max_resize, 0x7fffffffffffffffU);
 }
 
 TEST(Numbers, FlagsTogetherAndUnknownOnes) {

@@ -87,10 +87,11 @@ RC_GTEST_PROP(Property, DescriptionsAreOnePrintableLine, ()) {
     });
 }
 
-using FixedMessages = Messages<GreetingStart, NewstyleGreeting, OldstyleGreeting, ClientFlags, OptionRequest,
-                               OptionReply, ExportNameReply, InfoReplyStart, InfoExport, InfoBlockSize,
-                               CompactRequest, ExtendedRequest, SimpleReply, StructuredChunk, ExtendedChunk,
-                               OffsetData, OffsetHole, StatusDescriptor, StatusDescriptorExt>;
+using FixedMessages =
+    Messages<GreetingStart, NewstyleGreeting, OldstyleGreeting, ClientFlags, OptionRequest, OptionReply,
+             ExportNameReply, InfoReplyStart, InfoExport, InfoBlockSize, InfoResize, ResizeChunk,
+             CompactRequest, ExtendedRequest, SimpleReply, StructuredChunk, ExtendedChunk, OffsetData,
+             OffsetHole, StatusDescriptor, StatusDescriptorExt>;
 
 RC_GTEST_PROP(Property, BothEncodersAgree, ()) {
     FixedMessages::for_each([]<class M>() {
