@@ -176,6 +176,8 @@ void OptionExchange::take_info(nbd::Bytes bytes) {
         check_block_sizes(*outcome_.block);
         break;
     }
+    case nbd::InfoType::resize:
+        break; // not asked for, so of no concern
     }
 }
 

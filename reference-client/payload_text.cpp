@@ -1,6 +1,7 @@
 #include "reference-client/payload_text.hpp"
 
 #include "protocol/describe.hpp"
+#include "protocol/resize.hpp"
 
 #include <fmt/format.h>
 
@@ -27,6 +28,8 @@ std::string info_text(nbd::Bytes payload) {
         return text_of<nbd::InfoText>(payload);
     case nbd::InfoType::block_size:
         return text_of<nbd::InfoBlockSize>(payload);
+    case nbd::InfoType::resize:
+        return text_of<nbd::InfoResize>(payload);
     }
     return fmt::format("{} of {} bytes", nbd::name(type), payload.size());
 }

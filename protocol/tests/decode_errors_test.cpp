@@ -145,7 +145,8 @@ TEST(DecodePrefix, LeavesWhatFollowsAlone) {
 
 TEST(AllMessages, AreListed) {
     std::size_t titles = 0;
-    for (const char* header : {"/protocol/handshake.hpp", "/protocol/transmission.hpp"}) {
+    for (const char* header :
+         {"/protocol/handshake.hpp", "/protocol/resize.hpp", "/protocol/transmission.hpp"}) {
         std::ifstream file(std::string(NBD_SOURCE_DIR) + header);
         ASSERT_TRUE(file) << header;
         for (std::string line; std::getline(file, line);) {
