@@ -1,8 +1,8 @@
 #include "harness/catalogue/peer.hpp"
 
+#include "harness/catalogue/placeholders.hpp"
 #include "harness/catalogue/words.hpp"
 #include "harness/catalogue/yaml.hpp"
-#include "harness/peers/placeholders.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

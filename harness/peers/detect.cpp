@@ -1,6 +1,6 @@
 #include "harness/peers/detect.hpp"
 
-#include "harness/peers/placeholders.hpp"
+#include "harness/catalogue/placeholders.hpp"
 #include "harness/process/errors.hpp"
 #include "harness/process/launch.hpp"
 #include "harness/process/process.hpp"

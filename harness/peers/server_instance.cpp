@@ -1,7 +1,7 @@
 #include "harness/peers/server_instance.hpp"
 
+#include "harness/catalogue/placeholders.hpp"
 #include "harness/peers/image.hpp"
-#include "harness/peers/placeholders.hpp"
 #include "harness/process/errors.hpp"
 #include "harness/process/marker.hpp"
 #include "harness/process/process.hpp"

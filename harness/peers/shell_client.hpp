@@ -1,8 +1,8 @@
 #pragma once
 
 #include "harness/catalogue/peer.hpp"
+#include "harness/catalogue/placeholders.hpp"
 #include "harness/peers/client.hpp"
-#include "harness/peers/placeholders.hpp"
 #include "harness/process/process.hpp"
 
 #include <map>

@@ -1,7 +1,7 @@
 #include "harness/run/make_client.hpp"
 
+#include "harness/catalogue/placeholders.hpp"
 #include "harness/peers/driver_client.hpp"
-#include "harness/peers/placeholders.hpp"
 #include "harness/peers/program_client.hpp"
 #include "harness/peers/shell_client.hpp"
 

@@ -320,12 +320,12 @@ class InForeground : public ::testing::Test {
         return Process::start(launch);
     }
 
-    /// A script that becomes a daemon, in a session of its own, and then does that.
-    [[nodiscard]] std::string daemon(const std::string& body) const {
+    /// A script that becomes a daemon, in a session of its own, prepares itself, and then does that.
+    [[nodiscard]] std::string daemon(const std::string& body, const std::string& preparation = ":") const {
         // The shell that starts it might take the end of its child for itself, so that must be gone before.
-        return "launcher=$$ setsid sh -c 'while kill -0 $launcher 2>/dev/null; do sleep 0.01; done; echo $$ "
-               "> " +
-               pid_file_ + ".new; mv " + pid_file_ + ".new " + pid_file_ + "; " + body + "' & exit 0";
+        return "launcher=$$ setsid sh -c 'while kill -0 $launcher 2>/dev/null; do sleep 0.01; done; " +
+               preparation + "; echo $$ > " + pid_file_ + ".new; mv " + pid_file_ + ".new " + pid_file_ +
+               "; " + body + "' & exit 0";
     }
 
     [[nodiscard]] pid_t daemon_pid() const {
@@ -358,7 +358,7 @@ TEST_F(InForeground, EndsByTheSignalThatEndsTheDaemon) {
 }
 
 TEST_F(InForeground, PassesTheWishToEndOn) {
-    Process process = start(daemon("trap \"exit 0\" TERM; while :; do sleep 0.01; done"));
+    Process process = start(daemon("while :; do sleep 0.01; done", "trap \"exit 0\" TERM"));
     const pid_t pid = daemon_pid();
     process.kill(SIGTERM);
     const auto exit = process.wait_for(generous);

@@ -1,9 +1,9 @@
 // Placeholders, patterns, images and the words of errors.
 
+#include "harness/catalogue/placeholders.hpp"
 #include "harness/peers/error_words.hpp"
 #include "harness/peers/image.hpp"
 #include "harness/peers/pattern.hpp"
-#include "harness/peers/placeholders.hpp"
 #include "harness/tests/support.hpp"
 
 #include <gmock/gmock.h>

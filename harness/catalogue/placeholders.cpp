@@ -1,4 +1,4 @@
-#include "harness/peers/placeholders.hpp"
+#include "harness/catalogue/placeholders.hpp"
 
 #include <fmt/format.h>
 
