@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,13 +38,18 @@ using When = std::vector<ColumnCondition>;
 /// satisfies, and one that none does.
 [[nodiscard]] When read_when(const YamlNode& node, const std::vector<Column>& columns);
 
+/// The bytes that a size in a table means ("1MiB+100001"); none if the text is no fixed size.
+[[nodiscard]] std::optional<std::uint64_t> size_in_bytes(std::string_view text);
+
 /// The index of a value of the column, for sizes of any text that means the same; -1 if there is none.
 [[nodiscard]] int find_value(const Column& column, std::string_view text);
 
 /// Which of `values` is `text`; throws a CatalogueError at the node if there is none.
 [[nodiscard]] std::size_t read_value(const YamlNode& node, const Column& column);
 
-/// A condition for people: "growth is auto or both".
+/// For people: "growth is auto or both".
 [[nodiscard]] std::string describe(const ColumnCondition& condition, const std::vector<Column>& columns);
+/// For people: "growth is auto or both, advertise is not silent"; "always".
+[[nodiscard]] std::string describe(const When& when, const std::vector<Column>& columns);
 
 } // namespace harness

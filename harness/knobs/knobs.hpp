@@ -46,6 +46,7 @@ struct Knob {
 /// What makes a configuration invalid: `when` holds and `need` does not.
 struct KnobRule {
     std::string says;
+    Side side = Side::server; ///< of all knobs in it
     When when;
     When need;
     Position position;
@@ -103,13 +104,14 @@ class Knobs {
     [[nodiscard]] std::optional<std::size_t> find(Side side, std::string_view text, std::string& error) const;
 
   private:
-    void name_knobs();
-    void enumerate(Side side);
-    [[nodiscard]] bool valid(Side side, const Configuration& configuration) const;
+    friend class KnobsReader;
+
+    [[nodiscard]] std::size_t first(Side side) const { return first_[static_cast<std::size_t>(side)]; }
 
     std::vector<Knob> knobs_;
     std::vector<Column> columns_;
     std::vector<KnobRule> rules_;
+    std::array<std::size_t, 4> first_{}; ///< the index of each side's first knob, and the end
     std::array<std::vector<Configuration>, 3> configurations_;
 };
 
