@@ -40,4 +40,11 @@ struct ReportOptions {
 };
 int report_command(const ReportOptions& options);
 
+/// `nbd-interop knobs`: the knobs of the RESIZE extension.
+struct KnobsOptions {
+    bool count = false;            ///< only the numbers of configurations
+    std::vector<std::string> life; ///< a server's, a client's and an environment's configuration, as text
+};
+int knobs_command(const CommonOptions& common, const KnobsOptions& options);
+
 } // namespace harness

@@ -27,7 +27,9 @@ Examples:
   nbd-interop run --server 'nbdkit*' --client libnbd     only these two, all their variants
   nbd-interop run --scenario 'read-*' --require qemu-nbd
   nbd-interop list cases --server nbd-server
-  nbd-interop report shard-*/results.json --out merged)";
+  nbd-interop report shard-*/results.json --out merged
+  nbd-interop knobs --life growth=auto,consent=implicit,advertise=silent,replies=simple,learn=none,fill=zero,sizing=exact \
+                           ask=none,replies=simple,grow=plain,learn=reconnect external=grow)";
 
 /// The folder of this program.
 fs::path program_folder() {
@@ -114,13 +116,25 @@ int run(int argc, char** argv) {
     report_app->add_flag("--deviations-as-skipped", report_options.deviations_as_skipped,
                          "In the JUnit file, listed deviations are skipped cases rather than failures");
 
+    KnobsOptions knobs_options;
+    CLI::App* knobs_app = app.add_subcommand("knobs", "Show the design choices of the RESIZE extension");
+    CLI::Option* count =
+        knobs_app->add_flag("--count", knobs_options.count, "Only how many valid combinations there are");
+    knobs_app
+        ->add_option("--life", knobs_options.life,
+                     "What one combination must do, and which rows of the tables say so")
+        ->type_name("SERVER CLIENT ENVIRONMENT")
+        ->expected(3)
+        ->excludes(count);
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? exit_ok : exit_usage;
     }
     if (app.get_subcommands().empty()) {
-        fmt::print(stderr, "nbd-interop: a subcommand is missing: run, list or report; --help tells more\n");
+        fmt::print(stderr,
+                   "nbd-interop: a subcommand is missing: run, list, report or knobs; --help tells more\n");
         return exit_usage;
     }
     if (run_app->parsed()) {
@@ -130,6 +144,9 @@ int run(int argc, char** argv) {
     if (list_app->parsed()) {
         settle_pairs(listed, pairs);
         return list_command(common, what, listed);
+    }
+    if (knobs_app->parsed()) {
+        return knobs_command(common, knobs_options);
     }
     return report_command(report_options);
 }
