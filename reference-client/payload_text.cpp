@@ -1,6 +1,7 @@
 #include "reference-client/payload_text.hpp"
 
 #include "protocol/describe.hpp"
+#include "protocol/resize.hpp"
 
 #include <fmt/format.h>
 
@@ -27,6 +28,8 @@ std::string info_text(nbd::Bytes payload) {
         return text_of<nbd::InfoText>(payload);
     case nbd::InfoType::block_size:
         return text_of<nbd::InfoBlockSize>(payload);
+    case nbd::InfoType::resize:
+        return text_of<nbd::InfoResize>(payload);
     }
     return fmt::format("{} of {} bytes", nbd::name(type), payload.size());
 }
@@ -56,6 +59,8 @@ std::string payload_text(const nbd::Chunk& chunk, nbd::Bytes payload) {
         return text_of<nbd::BlockStatus>(payload);
     case nbd::ChunkType::block_status_ext:
         return text_of<nbd::BlockStatusExt>(payload);
+    case nbd::ChunkType::resize:
+        return text_of<nbd::ResizeChunk>(payload);
     case nbd::ChunkType::error_offset:
         return text_of<nbd::ErrorOffsetChunk>(payload);
     default:
