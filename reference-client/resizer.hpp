@@ -54,7 +54,7 @@ struct LearnOutcome {
     Learn way = Learn::none; ///< the way that was used
     std::optional<Failure> error;
     std::uint64_t size = 0; ///< what the export is now held to have, in bytes
-    bool news = false;      ///< by notify and credits: a notification came that had not been seen here
+    bool news = false;      ///< the size changed, or a notification came that had not been taken here
 };
 
 /// Resizes the export of a connection, which it keeps a reference to.
@@ -87,9 +87,9 @@ class Resizer {
     /// else can have caused, waits for such a notification until the time is up.
     [[nodiscard]] LearnOutcome learn(std::chrono::milliseconds patience = std::chrono::milliseconds(0));
 
-    /// Calls `changed` with the size and again whenever it has changed, until the descriptor becomes readable;
-    /// then ends the subscription if there is one. Without a subscription it asks every `interval`. Throws
-    /// Failure.
+    /// Calls `changed` with the size and again whenever it has changed, until the descriptor becomes
+    /// readable; then ends the subscription if there is one. Without a subscription it asks every `interval`.
+    /// Throws Failure.
     void watch(const std::function<void(std::uint64_t size)>& changed, int until_readable,
                std::chrono::milliseconds interval);
 
@@ -105,16 +105,16 @@ class Resizer {
     [[nodiscard]] ResizeOutcome command(std::uint64_t size, std::uint16_t flags);
     [[nodiscard]] ResizeOutcome write_up_to(std::uint64_t size, std::uint16_t flags);
     [[nodiscard]] std::uint64_t to_request(std::uint64_t size) const;
-    [[nodiscard]] bool subscribe();
-    [[nodiscard]] bool take_notifications(Clock::time_point until, int until_readable);
-    void ask();
+    void subscribe();
+    [[nodiscard]] bool take_notifications(Clock::time_point until);
+    [[nodiscard]] bool learn_by_subscription(std::chrono::milliseconds patience);
+    void watch_subscription(int until_readable);
     void reconnect();
 
     Connection& connection_;
     nbd::Uri uri_;
     ResizePreferences preferences_;
-    std::uint64_t seen_ = 0;         ///< notifications of the subscription that learning has taken into account
-    std::uint64_t seen_foreign_ = 0; ///< of these: those that somebody else can have caused
+    std::uint64_t seen_foreign_ = 0; ///< of the subscription's `foreign`, what learning has taken notice of
 };
 
 } // namespace refclient
