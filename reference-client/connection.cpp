@@ -17,8 +17,10 @@ namespace {
 using nbd::Command;
 
 /// Bytes received beyond those that have a place already: enough for many small replies at once, little to
-/// copy where data go straight to the caller.
+/// copy where data go straight to the caller. They are used up before anybody else can want the place, so one
+/// for each thread does, and a connection costs nothing for it.
 constexpr std::size_t ahead_size = 65536;
+thread_local std::array<std::uint8_t, ahead_size> ahead;
 /// Data of at least this size are received in place.
 constexpr std::size_t in_place_size = 4096;
 /// Parts of one message to the operating system.
@@ -27,7 +29,7 @@ constexpr std::size_t max_parts = 64;
 constexpr int max_rounds = 16;
 
 Agreement agreement_of(const ExportInfo& info) {
-    Agreement agreement{info.headers, info.structured, {}};
+    Agreement agreement{info.headers, info.structured, {}, info.resize};
     for (const MetaContext& context : info.contexts) {
         agreement.contexts.push_back(context.id);
     }
@@ -36,18 +38,26 @@ Agreement agreement_of(const ExportInfo& info) {
 
 } // namespace
 
-std::unique_ptr<Connection> Connection::open(const nbd::Uri& uri, const Options& options) {
+std::unique_ptr<Connection> Connection::open(const nbd::Uri& uri, const Options& options,
+                                             std::shared_ptr<BelievedSize> size) {
     Handshaken done = shake_hands(uri, options, Goal::transmission);
+    const ExportInfo& info = done.negotiation.info();
+    if (size) {
+        size->report(info.size);
+    } else {
+        size = std::make_shared<BelievedSize>(info.size);
+    }
     return std::unique_ptr<Connection>(
-        new Connection(std::move(done.socket), options, done.negotiation.info()));
+        new Connection(std::move(done.socket), options, info, std::move(size)));
 }
 
-Connection::Connection(Socket socket, Options options, ExportInfo info)
+Connection::Connection(Socket socket, Options options, ExportInfo info, std::shared_ptr<BelievedSize> size)
   : options_(std::move(options))
   , info_(std::move(info))
   , socket_(std::move(socket))
-  , transmission_(std::make_unique<Transmission>(agreement_of(info_), options_.trace))
-  , ahead_(ahead_size) {}
+  , size_(std::move(size))
+  , transmission_(std::make_unique<Transmission>(agreement_of(info_), options_.trace, size_))
+  , rate_(options_.max_notifications_per_second) {}
 
 Connection::~Connection() {
     if (ended_ || disconnecting_ || !outgoing_.empty()) {
@@ -91,7 +101,8 @@ Cookie Connection::post(Operation operation) {
                       "the server is shutting down (NBD_ESHUTDOWN), so nothing more is sent to it");
     }
     if (options_.strict) {
-        check_allowed(info_, operation);
+        check_allowed(info_, size(), operation);
+        check_subscription(operation);
     }
     Outgoing out;
     out.data = operation.data;
@@ -102,10 +113,20 @@ Cookie Connection::post(Operation operation) {
     return cookie;
 }
 
+void Connection::check_subscription(const Operation& operation) const {
+    if (operation.type == Command::resize && resize_form(operation) == ResizeForm::notify &&
+        transmission_->subscriptions() > 0) {
+        throw Failure(FailureKind::local, EINVAL,
+                      fmt::format("{}: not sent: there is a subscription already, and a connection has one",
+                                  to_text(operation)));
+    }
+}
+
 template <class Enough>
 void Connection::pump_until(Enough enough, std::string_view what) {
     Clock::time_point limit = deadline();
-    std::uint64_t moved = moved_;
+    // Notifications are no progress: they would keep up a wait for a reply that never comes.
+    std::uint64_t mark = progress_mark();
     while (!enough()) {
         pollfd waiting{socket_.descriptor(), awaited_events(), 0};
         const int ready = ::poll(&waiting, 1, poll_timeout(limit));
@@ -117,8 +138,8 @@ void Connection::pump_until(Enough enough, std::string_view what) {
         if (ready > 0) {
             pump(waiting.revents);
         }
-        if (moved != moved_) {
-            moved = moved_;
+        if (progress_mark() > mark) {
+            mark = progress_mark();
             limit = deadline();
         }
     }
@@ -205,7 +226,7 @@ std::optional<std::size_t> Connection::receive(std::span<iovec> parts) {
 void Connection::receive_some() {
     for (int round = 0; round < max_rounds; ++round) {
         const std::span<std::uint8_t> place = transmission_->wanted();
-        std::array<iovec, 2> parts{{{place.data(), place.size()}, {ahead_.data(), ahead_.size()}}};
+        std::array<iovec, 2> parts{{{place.data(), place.size()}, {ahead.data(), ahead.size()}}};
         const bool in_place = place.size() >= in_place_size;
         const std::span<iovec> used = in_place ? std::span(parts) : std::span(parts).subspan(1);
         const std::optional<std::size_t> count = receive(used);
@@ -224,15 +245,30 @@ void Connection::receive_some() {
         if (placed > 0) {
             transmission_->advance(placed);
         }
-        transmission_->feed(nbd::Bytes(ahead_).first(*count - placed));
+        transmission_->feed(nbd::Bytes(ahead).first(*count - placed));
         if (transmission_->failure()) {
             throw Failure(*transmission_->failure());
         }
-        const std::size_t room = in_place ? place.size() + ahead_.size() : ahead_.size();
+        bear_notifications();
+        const std::size_t room = in_place ? place.size() + ahead.size() : ahead.size();
         if (*count < room) {
             return;
         }
     }
+}
+
+void Connection::bear_notifications() {
+    const std::uint64_t all = transmission_->notifications();
+    if (all == borne_) {
+        return;
+    }
+    if (!rate_.allows(all - borne_, Clock::now())) {
+        throw Failure(FailureKind::connection, ECONNABORTED,
+                      fmt::format("the server floods this client with notifications of its size, {} so far: "
+                                  "more than {} a second are not borne, so the connection was ended",
+                                  all, options_.max_notifications_per_second));
+    }
+    borne_ = all;
 }
 
 void Connection::leave_shutdown() {
@@ -302,7 +338,8 @@ void Connection::serve(std::span<Connection* const> connections, int until_reada
         waiting.assign(1, {until_readable, POLLIN, 0});
         for (const Connection* connection : connections) {
             // An idle connection is left alone: what its server does is noticed by the next request.
-            const bool busy = connection->transmission_->in_flight() > 0;
+            const bool busy =
+                connection->transmission_->in_flight() > 0 || connection->transmission_->subscriptions() > 0;
             waiting.push_back(
                 {busy ? connection->socket_.descriptor() : -1, connection->awaited_events(), 0});
         }
@@ -380,6 +417,54 @@ void Connection::flush(std::uint16_t flags) {
 std::vector<ContextStatus> Connection::block_status(std::uint64_t offset, std::uint64_t length,
                                                     std::uint16_t flags) {
     return run(Operation::range(Command::block_status, offset, length, flags)).status;
+}
+
+nbd::ResizeChunk Connection::resize(std::uint64_t size, std::uint16_t flags) {
+    const Completion completion = run(Operation::resize(size, flags));
+    return completion.resize.value_or(nbd::ResizeChunk{size, 0});
+}
+
+std::uint64_t Connection::query_size() {
+    return run(Operation::query_size()).resize.value().size;
+}
+
+std::uint64_t Connection::subscribe(std::uint64_t credit) {
+    rate_.start(Clock::now());
+    return run(Operation::notify(credit)).resize.value().size;
+}
+
+bool Connection::await_notification(Clock::time_point until, int until_readable) {
+    const std::uint64_t before = transmission_->notifications();
+    const std::size_t open = transmission_->subscriptions();
+    while (open > 0) {
+        check_alive();
+        if (transmission_->notifications() != before || transmission_->subscriptions() != open) {
+            return true;
+        }
+        std::array<pollfd, 2> waiting{
+            {{socket_.descriptor(), awaited_events(), 0}, {until_readable, POLLIN, 0}}};
+        const int ready = ::poll(waiting.data(), waiting.size(), poll_timeout(until));
+        if (ready == 0 || (ready > 0 && waiting[1].revents != 0)) {
+            return false;
+        }
+        if (ready > 0) {
+            pump(waiting[0].revents);
+        }
+    }
+    return false;
+}
+
+void Connection::unsubscribe() {
+    check_alive();
+    if (!subscribed()) {
+        return;
+    }
+    const Cookie cookie = subscription()->cookie;
+    const Completion completion = wait(submit(Operation::cancel(cookie)));
+    // One that has ended meanwhile is unknown to the server, which is as good.
+    if (subscription()->cookie != cookie || subscription()->open) {
+        completion.check();
+    }
 }
 
 } // namespace refclient

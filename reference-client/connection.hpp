@@ -24,14 +24,24 @@ namespace refclient {
 /// connection and protocol means that the connection has ended.
 class Connection {
   public:
-    /// Connects and shakes hands.
-    [[nodiscard]] static std::unique_ptr<Connection> open(const nbd::Uri& uri, const Options& options);
+    /// Connects and shakes hands. `size` is what the caller's other connections to the export hold to be its
+    /// size; none if there are no others.
+    [[nodiscard]] static std::unique_ptr<Connection> open(const nbd::Uri& uri, const Options& options,
+                                                          std::shared_ptr<BelievedSize> size = nullptr);
     /// Sends NBD_CMD_DISC if the connection is alive and idle, and closes the socket.
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
+    /// What the handshake told; `size()` is newer.
     [[nodiscard]] const ExportInfo& info() const { return info_; }
+    [[nodiscard]] const Options& options() const { return options_; }
+    /// The size of the export as far as it is known by now, in bytes. Experimental: RESIZE.
+    [[nodiscard]] std::uint64_t size() const { return size_->get(); }
+    /// For connections to the same export that are to know what this one learns.
+    [[nodiscard]] const std::shared_ptr<BelievedSize>& shared_size() const { return size_; }
+    /// The caller has learnt the size in another way.
+    void adopt_size(std::uint64_t size) { size_->report(size); }
 
     /// Sends a request and returns when it is with the operating system, not when it is answered. The memory
     /// of the operation has to stay valid until the completion was taken or the connection is gone.
@@ -47,7 +57,8 @@ class Connection {
     [[nodiscard]] Completion wait_any();
     /// A reply that has been received already, without waiting.
     [[nodiscard]] std::optional<Completion> take_any();
-    /// Waits until every request in flight is answered. Throws if the connection ends before.
+    /// Waits until every request in flight is answered, a subscription excepted. Throws if the connection
+    /// ends before.
     void settle();
     /// Requests whose completion was not taken yet.
     [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
@@ -55,8 +66,8 @@ class Connection {
     /// Moves bytes on all these connections until one of them has a completion to take or has ended. False if
     /// the time is up before.
     static bool progress(std::span<Connection* const> connections, Clock::time_point deadline);
-    /// Moves bytes on those of the connections that have requests in flight, until the descriptor becomes
-    /// readable.
+    /// Moves bytes on those of the connections that have requests in flight or a subscription, until the
+    /// descriptor becomes readable.
     static void serve(std::span<Connection* const> connections, int until_readable);
     /// The deadline for a wait that begins now.
     [[nodiscard]] Clock::time_point deadline() const { return Clock::now() + options_.timeout; }
@@ -81,6 +92,29 @@ class Connection {
     [[nodiscard]] std::vector<ContextStatus> block_status(std::uint64_t offset, std::uint64_t length,
                                                           std::uint16_t flags = 0);
 
+    // Experimental: RESIZE.
+
+    /// Asks for another size and returns the one that the export now has, in bytes, with
+    /// `nbd::resize_flag`s where the reply told them (RZ-PLAIN-5, RZ-PLAIN-6).
+    nbd::ResizeChunk resize(std::uint64_t size, std::uint16_t flags = 0);
+    /// Asks for the size, in bytes (RZ-QUERY-2).
+    std::uint64_t query_size();
+    /// Begins a subscription and returns the size at its beginning, in bytes. `credit`: notifications that
+    /// are allowed; 0 for any number (RZ-NOTE-1, RZ-NOTE-2).
+    std::uint64_t subscribe(std::uint64_t credit = 0);
+    /// What the subscription has told, also when it has ended. It is brought up to date whenever bytes move.
+    [[nodiscard]] const std::optional<Subscription>& subscription() const {
+        return transmission_->subscription();
+    }
+    /// True while a subscription goes on.
+    [[nodiscard]] bool subscribed() const { return subscription() && subscription()->open; }
+    /// Moves bytes until a notification comes or the subscription ends: true. False if there is none, the
+    /// time is up, or the descriptor (if there is one) becomes readable before. Throws if the connection
+    /// ends.
+    bool await_notification(Clock::time_point until, int until_readable = -1);
+    /// Ends the subscription by the rules, if there is one (RZ-NOTE-8).
+    void unsubscribe();
+
   private:
     /// Bytes to be sent: own ones, then those of the caller.
     struct Outgoing {
@@ -89,7 +123,7 @@ class Connection {
         std::size_t sent = 0;
     };
 
-    Connection(Socket socket, Options options, ExportInfo info);
+    Connection(Socket socket, Options options, ExportInfo info, std::shared_ptr<BelievedSize> size);
 
     Completion run(Operation operation);
     [[nodiscard]] short awaited_events() const;
@@ -97,6 +131,10 @@ class Connection {
     void send_some();
     [[nodiscard]] std::optional<std::size_t> receive(std::span<iovec> parts);
     void receive_some();
+    void bear_notifications();
+    void check_subscription(const Operation& operation) const;
+    /// Grows when bytes move for another reason than a notification.
+    [[nodiscard]] std::uint64_t progress_mark() const { return moved_ - transmission_->notified_bytes(); }
     /// Moves bytes until `enough()`, which is asked after every move; throws when the time is up.
     template <class Enough>
     void pump_until(Enough enough, std::string_view what);
@@ -106,9 +144,11 @@ class Connection {
     Options options_;
     ExportInfo info_;
     Socket socket_;
+    std::shared_ptr<BelievedSize> size_;
     std::unique_ptr<Transmission> transmission_;
     std::deque<Outgoing> outgoing_;
-    nbd::Buffer ahead_;
+    NotificationRate rate_;
+    std::uint64_t borne_ = 0; ///< notifications that the rate was asked about
     std::size_t outstanding_ = 0;
     std::uint64_t moved_ = 0;
     bool disconnecting_ = false;

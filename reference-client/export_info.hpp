@@ -3,6 +3,7 @@
 // What a client knows of an export after the handshake.
 
 #include "protocol/handshake.hpp"
+#include "protocol/resize.hpp"
 #include "protocol/transmission.hpp"
 
 #include <cstdint>
@@ -45,6 +46,9 @@ struct ExportInfo {
     std::uint16_t flags = 0;                ///< `nbd::transmission_flag`
     std::optional<BlockSizes> block;        ///< if the server advertised them
 
+    /// NBD_INFO_RESIZE, if it was asked for and sent. Experimental: RESIZE.
+    std::optional<nbd::InfoResize> resize;
+
     HandshakeStyle handshake = HandshakeStyle::fixed_newstyle;
     nbd::HeaderStyle headers = nbd::HeaderStyle::compact;
     bool structured = false;                     ///< structured replies or extended headers were agreed
@@ -53,6 +57,10 @@ struct ExportInfo {
 
     /// True if all these transmission flags are set.
     [[nodiscard]] bool has(std::uint16_t wanted) const { return (flags & wanted) == wanted; }
+    /// True if NBD_INFO_RESIZE was sent with all these capabilities (`nbd::resize_capability`).
+    [[nodiscard]] bool can_resize(std::uint16_t wanted) const {
+        return resize && (resize->capabilities & wanted) == wanted;
+    }
     [[nodiscard]] bool extended() const { return headers == nbd::HeaderStyle::extended; }
     /// Offsets and lengths of requests have to be multiples of this, in bytes.
     [[nodiscard]] std::uint32_t minimum_block() const { return block ? block->minimum : 1; }

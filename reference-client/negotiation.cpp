@@ -170,6 +170,10 @@ void Negotiation::step(const nbd::Buffer& message) {
         return take_reply_header(message);
     case State::option_payload:
         return take_reply_payload(message);
+    case State::skipped_type:
+        exchange_->skipped_type(nbd::decode<nbd::InfoReplyStart>(message).value().type);
+        skip_ = exchange_->reply().length - message.size();
+        return await(State::option_payload, 0);
     case State::export_name_reply:
         return take_export_name_reply(message);
     case State::padding:
@@ -257,7 +261,7 @@ void Negotiation::send_option(Option option, nbd::Bytes payload) {
     nbd::encode_to(output_, request);
     output_.insert(output_.end(), payload.begin(), payload.end());
     trace(Direction::sent, request);
-    exchange_.emplace(option);
+    exchange_.emplace(option, OptionContext{info_.structured, options_.ask_resize});
     await(State::option_reply, nbd::wire_size<nbd::OptionReply>);
 }
 
@@ -265,6 +269,9 @@ void Negotiation::send_info(Option option) {
     nbd::InfoRequest request{info_.name, {nbd::InfoType::name, nbd::InfoType::description}};
     if (options_.request_block_size) {
         request.requests.push_back(nbd::InfoType::block_size);
+    }
+    if (options_.ask_resize) {
+        request.requests.push_back(nbd::InfoType::resize);
     }
     send_option(option, nbd::encode(request));
     trace(Direction::sent, request);
@@ -314,10 +321,10 @@ void Negotiation::take_reply_header(const nbd::Buffer& message) {
     if (reply.length == 0) {
         return take_reply_payload({});
     }
-    await(State::option_payload, reply.length);
     if (payload == OptionExchange::Payload::skip) {
-        skip_ = reply.length;
+        return await(State::skipped_type, nbd::wire_size<nbd::InfoReplyStart>);
     }
+    await(State::option_payload, reply.length);
 }
 
 void Negotiation::take_reply_payload(const nbd::Buffer& message) {
@@ -377,6 +384,7 @@ void Negotiation::option_done() {
         info_.canonical_name = outcome.name.value_or("");
         info_.description = std::move(outcome.description);
         info_.block = outcome.block;
+        info_.resize = outcome.resize;
         if (option == Option::go) {
             return enter_transmission();
         }
@@ -441,6 +449,7 @@ std::string Negotiation::awaited() const {
         return "its greeting";
     case State::option_reply:
     case State::option_payload:
+    case State::skipped_type:
         return fmt::format("the reply to {}", nbd::name(exchange_->option()));
     case State::export_name_reply:
     case State::padding:

@@ -70,6 +70,7 @@ class Negotiation {
         oldstyle_greeting,
         option_reply,
         option_payload,
+        skipped_type,
         export_name_reply,
         padding,
         finished,

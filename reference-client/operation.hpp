@@ -2,6 +2,7 @@
 
 // What a caller wants done in the transmission phase, and what came of it.
 
+#include "protocol/resize.hpp"
 #include "protocol/transmission.hpp"
 
 #include <cstdint>
@@ -24,6 +25,7 @@ struct Operation {
     std::span<std::uint8_t> into;        ///< for a read: `length` bytes that take the data
     nbd::Bytes data;                     ///< for a write: `length` bytes
     std::vector<std::uint32_t> contexts; ///< for block status: limit the reply to these ids; empty: to none
+    bool past_end = false;               ///< for a write: it is meant to extend the export
 
     [[nodiscard]] static Operation read(std::uint64_t offset, std::span<std::uint8_t> into,
                                         std::uint16_t flags = 0);
@@ -32,7 +34,30 @@ struct Operation {
     [[nodiscard]] static Operation range(nbd::Command type, std::uint64_t offset, std::uint64_t length,
                                          std::uint16_t flags = 0);
     [[nodiscard]] static Operation flush(std::uint16_t flags = 0);
+
+    // The forms of NBD_CMD_RESIZE. Experimental: RESIZE.
+
+    /// Asks for another size of the export, in bytes (RZ-PLAIN-1).
+    [[nodiscard]] static Operation resize(std::uint64_t size, std::uint16_t flags = 0);
+    /// Asks for the size (RZ-QUERY-1).
+    [[nodiscard]] static Operation query_size(std::uint16_t flags = 0);
+    /// Asks to be told of changes, so many times at most; 0 for no limit (RZ-NOTE-1).
+    [[nodiscard]] static Operation notify(std::uint64_t credit, std::uint16_t flags = 0);
+    /// Ends what `notify` began (RZ-NOTE-8).
+    [[nodiscard]] static Operation cancel(Cookie subscription, std::uint16_t flags = 0);
 };
+
+/// What a NBD_CMD_RESIZE is meant to do.
+enum class ResizeForm { plain, query, notify, cancel };
+
+/// The form of a NBD_CMD_RESIZE, by the first of the flags; a request must not have two of them.
+[[nodiscard]] ResizeForm resize_form(const Operation& operation);
+
+/// True for the requests that can extend the export.
+[[nodiscard]] bool writes_data(const Operation& operation);
+
+/// The end of the range of an operation, in bytes; 2^64-1 if it lies beyond that.
+[[nodiscard]] std::uint64_t end_of(const Operation& operation);
 
 /// For messages: "NBD_CMD_READ of 512 bytes at 0".
 [[nodiscard]] std::string to_text(const Operation& operation);
@@ -62,6 +87,7 @@ struct Completion {
     std::string message;                       ///< the server's words with the error, if any
     std::optional<std::uint64_t> error_offset; ///< where in the export it happened, if the server said so
     std::vector<ContextStatus> status;         ///< of a block status
+    std::optional<nbd::ResizeChunk> resize;    ///< the size, if the reply told it
 
     [[nodiscard]] bool ok() const { return error == nbd::Error::none; }
     /// Throws Failure (server) unless it is ok.

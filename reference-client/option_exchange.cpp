@@ -87,6 +87,27 @@ void check_block_sizes(const BlockSizes& sizes) {
     }
 }
 
+void check_resize(const nbd::InfoResize& info, bool structured) {
+    namespace can = nbd::resize_capability;
+    const auto has = [&](std::uint16_t bit) { return (info.capabilities & bit) != 0; };
+    const char* wrong = nullptr;
+    if (has(can::shrink) && !has(can::explicit_)) {
+        wrong = "SHRINK implies EXPLICIT, which is clear";
+    } else if (has(can::automatic_implicit) && !has(can::automatic)) {
+        wrong = "AUTO_IMPLICIT implies AUTO, which is clear";
+    } else if (!structured && (has(can::query) || has(can::notify))) {
+        wrong = "QUERY and NOTIFY need structured replies or extended headers, which were not agreed on";
+    } else if (info.granularity == 0) {
+        wrong = "the granularity must be at least 1";
+    }
+    if (wrong != nullptr) {
+        throw violation(fmt::format("NBD_INFO_RESIZE with capabilities {}, granularity {}, smallest size {}, "
+                                    "largest size {}: {}",
+                                    nbd::resize_capability_names(info.capabilities), info.granularity,
+                                    info.smallest, info.largest, wrong));
+    }
+}
+
 void OptionExchange::check_type() const {
     const bool fits =
         reply_.type == OptionReplyType::ack || nbd::is_error(reply_.type) ||
@@ -124,6 +145,17 @@ OptionExchange::Payload OptionExchange::header(const nbd::OptionReply& reply) {
     return too_long ? Payload::skip : Payload::store;
 }
 
+void OptionExchange::skipped_type(nbd::InfoType type) const {
+    switch (type) {
+    case nbd::InfoType::export_:
+    case nbd::InfoType::name:
+    case nbd::InfoType::description:
+    case nbd::InfoType::block_size:
+    case nbd::InfoType::resize:
+        throw violation(fmt::format("{} of {} bytes, more than it can have", nbd::name(type), reply_.length));
+    }
+}
+
 bool OptionExchange::payload(nbd::Bytes bytes) {
     switch (reply_.type) {
     case OptionReplyType::server: {
@@ -151,7 +183,7 @@ bool OptionExchange::payload(nbd::Bytes bytes) {
 }
 
 void OptionExchange::take_info(nbd::Bytes bytes) {
-    // Skipped; whatever it was, it was too long for a type that is known.
+    // Skipped: of a type that is not known.
     if (bytes.empty() && reply_.length != 0) {
         return;
     }
@@ -177,8 +209,25 @@ void OptionExchange::take_info(nbd::Bytes bytes) {
         break;
     }
     case nbd::InfoType::resize:
-        break; // not asked for, so of no concern
+        take_resize(bytes);
+        break;
     }
+}
+
+void OptionExchange::take_resize(nbd::Bytes bytes) {
+    if (!context_.asked_resize) {
+        throw violation(
+            fmt::format("NBD_INFO_RESIZE to {}, although it was not asked for", nbd::name(option_)));
+    }
+    if (bytes.size() != nbd::wire_size<nbd::InfoResize>) {
+        throw violation(fmt::format("NBD_INFO_RESIZE of {} bytes, but it has exactly {}", bytes.size(),
+                                    nbd::wire_size<nbd::InfoResize>));
+    }
+    if (outcome_.resize) {
+        throw violation(fmt::format("a second NBD_INFO_RESIZE to {}", nbd::name(option_)));
+    }
+    outcome_.resize = nbd::decode<nbd::InfoResize>(bytes).value();
+    check_resize(*outcome_.resize, context_.structured);
 }
 
 void OptionExchange::finish() {
@@ -191,6 +240,12 @@ void OptionExchange::finish() {
     if ((option_ == Option::info || option_ == Option::go) && !outcome_.info) {
         throw violation(
             fmt::format("NBD_REP_ACK to {} without NBD_INFO_EXPORT before it", nbd::name(option_)));
+    }
+    if (outcome_.resize && outcome_.block && outcome_.resize->granularity % outcome_.block->minimum != 0) {
+        throw violation(
+            fmt::format("NBD_INFO_RESIZE with the granularity {}, which is no multiple of the minimum "
+                        "block size {}",
+                        outcome_.resize->granularity, outcome_.block->minimum));
     }
     if (option_ == Option::set_meta_context) {
         std::vector<std::uint32_t> ids;

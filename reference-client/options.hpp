@@ -5,6 +5,7 @@
 #include "protocol/numbers.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,12 @@ struct Options {
     bool use_export_name = false;
     /// Ask for NBD_INFO_BLOCK_SIZE, which is a promise to keep to what the server answers.
     bool request_block_size = true;
+    /// List NBD_INFO_RESIZE in NBD_OPT_INFO and NBD_OPT_GO, which tells a server of the experimental RESIZE
+    /// extension that this client knows it.
+    bool ask_resize = false;
+    /// Notifications of a subscription that are borne in a second; a server that sends more is left
+    /// (RZ-NOTE-7). 0 is no bound.
+    std::uint32_t max_notifications_per_second = 1000;
     /// Metadata contexts to select; none: NBD_OPT_SET_META_CONTEXT is not sent.
     std::vector<std::string> contexts = {std::string(nbd::base_allocation)};
     /// Also list the metadata contexts that the server has for the export.

@@ -59,6 +59,8 @@ std::string payload_text(const nbd::Chunk& chunk, nbd::Bytes payload) {
         return text_of<nbd::BlockStatus>(payload);
     case nbd::ChunkType::block_status_ext:
         return text_of<nbd::BlockStatusExt>(payload);
+    case nbd::ChunkType::resize:
+        return text_of<nbd::ResizeChunk>(payload);
     case nbd::ChunkType::error_offset:
         return text_of<nbd::ErrorOffsetChunk>(payload);
     default:

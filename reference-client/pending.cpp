@@ -41,8 +41,9 @@ void expect_length(const nbd::Chunk& chunk, bool fits, std::string_view rule) {
 
 } // namespace
 
-Pending::Pending(const Agreement& agreement, Cookie cookie, Operation operation)
-  : agreement_(&agreement) {
+Pending::Pending(const Agreement& agreement, Cookie cookie, Operation operation, std::uint64_t size)
+  : agreement_(&agreement)
+  , size_before_(size) {
     completion_.cookie = cookie;
     completion_.operation = std::move(operation);
 }
@@ -78,6 +79,9 @@ Pending::Plan Pending::chunk(const nbd::Chunk& chunk) {
         expect_length(chunk, chunk.length >= least, fmt::format("it must be at least {}", least));
         expect_length(chunk, chunk.length <= max_error_payload,
                       fmt::format("no error has more than {}", max_error_payload));
+        if (sizes_ > 0 && !is_subscription()) {
+            throw violation("an error behind NBD_REPLY_TYPE_RESIZE, which tells of success");
+        }
         return {static_cast<std::size_t>(chunk.length), false};
     }
     const bool read = operation().type == Command::read;
@@ -119,6 +123,9 @@ Pending::Plan Pending::chunk(const nbd::Chunk& chunk) {
             return {static_cast<std::size_t>(chunk.length), false};
         }
         break;
+    case ChunkType::resize:
+        check_resize(chunk);
+        return {nbd::wire_size<nbd::ResizeChunk>, false};
     default:
         throw violation("its type is unknown");
     }
@@ -138,6 +145,9 @@ std::span<std::uint8_t> Pending::payload(nbd::Bytes bytes) {
         break;
     case ChunkType::block_status_ext:
         take_status_ext(bytes);
+        break;
+    case ChunkType::resize:
+        take_resize(bytes);
         break;
     case ChunkType::none:
         break;
@@ -288,6 +298,83 @@ void Pending::add_error(nbd::Error error, std::string message) {
     }
 }
 
+bool Pending::is_subscription() const {
+    return operation().type == Command::resize && resize_form(operation()) == ResizeForm::notify;
+}
+
+bool Pending::past_end() const {
+    return writes_data(operation()) && operation().length > 0 && end_of(operation()) > size_before_;
+}
+
+void Pending::check_resize(const nbd::Chunk& chunk) const {
+    const bool extends = writes_data(operation()) && (operation().flags & nbd::command_flag::extend) != 0;
+    const bool resizes =
+        operation().type == Command::resize && resize_form(operation()) != ResizeForm::cancel;
+    if (!extends && !resizes) {
+        throw violation(fmt::format("its type does not fit {}{}", nbd::name(operation().type),
+                                    writes_data(operation()) ? " without NBD_CMD_FLAG_EXTEND" : ""));
+    }
+    if (!agreement_->resize) {
+        throw violation("its type must not be used, because NBD_INFO_RESIZE was not sent");
+    }
+    expect_length(chunk, chunk.length == nbd::wire_size<nbd::ResizeChunk>, "it must be 12");
+    if (!completion_.ok()) {
+        throw violation("a size behind an error");
+    }
+    if (!is_subscription()) {
+        if (sizes_ > 0) {
+            throw violation("a second size in one reply");
+        }
+        return;
+    }
+    if (sizes_ == 0 && chunk.done()) {
+        throw violation("NBD_REPLY_FLAG_DONE is set, but a subscription goes on after its first chunk");
+    }
+    // The first size is none of those that cost credit.
+    if (operation().length != 0 && sizes_ > operation().length) {
+        throw violation(fmt::format("a notification more than the {} that were allowed", operation().length));
+    }
+}
+
+void Pending::take_resize(nbd::Bytes bytes) {
+    namespace told = nbd::resize_flag;
+    const auto told_now = decoded<nbd::ResizeChunk>(bytes);
+    const bool subscription = is_subscription();
+    const bool changed = !subscription || sizes_ > 0;
+    const bool query = operation().type == Command::resize && resize_form(operation()) == ResizeForm::query;
+    if ((query || !changed) && (told_now.flags & (told::zeroed | told::external | told::coalesced)) != 0) {
+        throw violation(fmt::format("the flags {} with a size that did not change",
+                                    nbd::resize_flag_names(told_now.flags)));
+    }
+    if (writes_data(operation()) && told_now.size < end_of(operation())) {
+        throw violation(
+            fmt::format("the size {} after {}, which ends behind it", told_now.size, to_text(operation())));
+    }
+    if (operation().type == Command::resize && resize_form(operation()) == ResizeForm::plain &&
+        told_now.size > operation().offset) {
+        // Only rounding makes more of a request, and less than one step of it.
+        if (told_now.size - operation().offset >= agreement_->resize->granularity) {
+            throw violation(fmt::format("the size {} after {}: rounding up to the granularity {} makes less",
+                                        told_now.size, to_text(operation()),
+                                        agreement_->resize->granularity));
+        }
+    }
+    ++sizes_;
+    completion_.resize = told_now;
+}
+
+void Pending::finish_resize() const {
+    const ResizeForm form = resize_form(operation());
+    if (sizes_ > 0 || form == ResizeForm::cancel) {
+        return;
+    }
+    const bool told = agreement_->structured && agreement_->resize;
+    if (form != ResizeForm::plain || told) {
+        throw violation(
+            fmt::format("{} ended as a success without NBD_REPLY_TYPE_RESIZE", to_text(operation())));
+    }
+}
+
 std::vector<std::uint32_t> Pending::expected_contexts() const {
     return operation().contexts.empty() ? agreement_->contexts : operation().contexts;
 }
@@ -303,6 +390,9 @@ Completion Pending::finish() {
             throw violation(fmt::format("{} ended as a success with the status of {} of {} contexts",
                                         to_text(operation()), completion_.status.size(), expected));
         }
+    }
+    if (completion_.ok() && operation().type == Command::resize) {
+        finish_resize();
     }
     if (!completion_.ok()) {
         completion_.status.clear();

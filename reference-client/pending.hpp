@@ -15,8 +15,9 @@ namespace refclient {
 /// What was agreed on in the handshake, as far as replies depend on it.
 struct Agreement {
     nbd::HeaderStyle headers = nbd::HeaderStyle::compact;
-    bool structured = false;             ///< structured replies or extended headers
-    std::vector<std::uint32_t> contexts; ///< ids of the selected metadata contexts
+    bool structured = false;                 ///< structured replies or extended headers
+    std::vector<std::uint32_t> contexts;     ///< ids of the selected metadata contexts
+    std::optional<nbd::InfoResize> resize{}; ///< NBD_INFO_RESIZE, if it was sent
 };
 
 /// The largest payload of a chunk that has to be stored, in bytes: a block status. The specification wants
@@ -27,7 +28,8 @@ inline constexpr std::uint64_t max_stored_payload = nbd::default_max_payload;
 /// throws Failure (protocol) for what the server must not send.
 class Pending {
   public:
-    Pending(const Agreement& agreement, Cookie cookie, Operation operation);
+    /// `size` is what the client holds to be the export's size when it sends the request, in bytes.
+    Pending(const Agreement& agreement, Cookie cookie, Operation operation, std::uint64_t size = 0);
 
     [[nodiscard]] const Operation& operation() const { return completion_.operation; }
 
@@ -46,6 +48,17 @@ class Pending {
     /// The part of the payload that was to be stored. Returns where the data behind it go, if there are any.
     [[nodiscard]] std::span<std::uint8_t> payload(nbd::Bytes bytes);
 
+    /// The size that the last chunk told, if it was one that does.
+    [[nodiscard]] const std::optional<nbd::ResizeChunk>& told() const { return completion_.resize; }
+    /// A subscription that the server has begun to serve.
+    [[nodiscard]] bool subscribed() const { return sizes_ > 0 && is_subscription(); }
+    /// Chunks with a size that came so far.
+    [[nodiscard]] std::uint64_t sizes() const { return sizes_; }
+    /// A write that went past what the client held to be the end.
+    [[nodiscard]] bool past_end() const;
+    /// What answers the request for a subscription: its first chunk.
+    [[nodiscard]] Completion opened() const { return completion_; }
+
     /// All of the reply is there: the result, if it makes sense as a whole.
     [[nodiscard]] Completion finish();
 
@@ -56,6 +69,10 @@ class Pending {
     void take_status(nbd::Bytes bytes);
     void take_status_ext(nbd::Bytes bytes);
     void take_error(nbd::Bytes bytes);
+    void check_resize(const nbd::Chunk& chunk) const;
+    void take_resize(nbd::Bytes bytes);
+    void finish_resize() const;
+    [[nodiscard]] bool is_subscription() const;
     void check_status(const ContextStatus& status);
     void add_error(nbd::Error error, std::string message);
     [[nodiscard]] std::vector<std::uint32_t> expected_contexts() const;
@@ -66,6 +83,8 @@ class Pending {
     Coverage coverage_;
     std::set<std::uint64_t> error_offsets_;
     unsigned content_chunks_ = 0;
+    std::uint64_t size_before_;
+    std::uint64_t sizes_ = 0;
 };
 
 } // namespace refclient

@@ -14,10 +14,12 @@ Session Session::open(const nbd::Uri& uri, const Options& options) {
     if (!first.has(nbd::transmission_flag::can_multi_conn)) {
         return session;
     }
-    while (session.size() < options.connections) {
-        session.connections_.push_back(Connection::open(uri, options));
+    const bool resizable = first.resize || first.has(nbd::transmission_flag::send_resize);
+    while (session.connection_count() < options.connections) {
+        session.connections_.push_back(
+            Connection::open(uri, options, session.connections_.front()->shared_size()));
         const ExportInfo& another = session.connections_.back()->info();
-        if (another.size != first.size || another.flags != first.flags) {
+        if ((another.size != first.size && !resizable) || another.flags != first.flags) {
             throw Failure(FailureKind::connection, ESTALE,
                           fmt::format("two connections to the same export disagree: size {} and {}, flags {} "
                                       "and {}",
@@ -29,7 +31,7 @@ Session Session::open(const nbd::Uri& uri, const Options& options) {
 }
 
 void Session::before(const Operation& operation) {
-    if (operation.type == nbd::Command::flush && size() > 1) {
+    if (operation.type == nbd::Command::flush && connection_count() > 1) {
         for (const auto& connection : connections_) {
             connection->settle();
         }
@@ -38,7 +40,7 @@ void Session::before(const Operation& operation) {
 
 std::size_t Session::turn() {
     const std::size_t index = next_;
-    next_ = (next_ + 1) % size();
+    next_ = (next_ + 1) % connection_count();
     return index;
 }
 

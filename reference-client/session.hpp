@@ -22,7 +22,9 @@ class Session {
     [[nodiscard]] static Session open(const nbd::Uri& uri, const Options& options);
 
     [[nodiscard]] const ExportInfo& info() const { return connections_.front()->info(); }
-    [[nodiscard]] std::size_t size() const { return connections_.size(); }
+    [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
+    /// The size of the export as far as any of the connections knows, in bytes.
+    [[nodiscard]] std::uint64_t size() const { return connections_.front()->size(); }
     [[nodiscard]] Connection& connection(std::size_t index) { return *connections_[index]; }
 
     /// Sends a request on the next connection in turn. A flush first waits for the replies to all requests in

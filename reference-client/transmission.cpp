@@ -24,9 +24,10 @@ std::uint32_t magic_of(const nbd::Buffer& bytes) {
 
 } // namespace
 
-Transmission::Transmission(Agreement agreement, Trace trace)
+Transmission::Transmission(Agreement agreement, Trace trace, std::shared_ptr<BelievedSize> size)
   : agreement_(std::move(agreement))
-  , trace_(std::move(trace)) {
+  , trace_(std::move(trace))
+  , size_(std::move(size)) {
     next_reply();
 }
 
@@ -63,7 +64,7 @@ Cookie Transmission::submit(Operation operation, nbd::Buffer& out) {
     if (trace_) {
         trace_(Direction::sent, nbd::describe(request));
     }
-    pending_.emplace(request.cookie, Pending(agreement_, request.cookie, std::move(operation)));
+    pending_.emplace(request.cookie, Pending(agreement_, request.cookie, std::move(operation), size_->get()));
     return request.cookie;
 }
 
@@ -149,6 +150,9 @@ void Transmission::step() {
             trace_(Direction::received, payload_text(*chunk_, staged_));
         }
         const std::span<std::uint8_t> target = current_->payload(nbd::Bytes(staged_).first(needed_));
+        if (chunk_->type == nbd::ChunkType::resize) {
+            take_size();
+        }
         return await_data(target);
     }
     case State::data:
@@ -227,14 +231,80 @@ void Transmission::await_data(std::span<std::uint8_t> target) {
     state_ = State::data;
 }
 
+bool Transmission::is_in_flight(Cookie cookie) const {
+    const auto found = pending_.find(cookie);
+    return found != pending_.end() && !found->second.subscribed();
+}
+
+void Transmission::take_size() {
+    const nbd::ResizeChunk told = *current_->told();
+    size_->report(told.size);
+    if (!current_->subscribed()) {
+        return;
+    }
+    if (current_->sizes() == 1) {
+        ++open_;
+        subscription_.emplace();
+        subscription_->cookie = current_cookie_;
+        subscription_->credit = current_->operation().length;
+        subscription_->latest = told;
+        completed_.push_back(current_->opened());
+        return;
+    }
+    ++notifications_;
+    notified_bytes_ += position_ - message_start_;
+    if (subscription_->cookie == current_cookie_) {
+        const bool external = (told.flags & nbd::resize_flag::external) != 0;
+        const bool coalesced = (told.flags & nbd::resize_flag::coalesced) != 0;
+        subscription_->latest = told;
+        ++subscription_->notifications;
+        subscription_->external += external ? 1 : 0;
+        subscription_->coalesced += coalesced ? 1 : 0;
+        subscription_->foreign += external || coalesced ? 1 : 0;
+    }
+}
+
 void Transmission::end_message() {
     if (done_) {
-        Completion completion = current_->finish();
-        shutdown_seen_ = shutdown_seen_ || completion.error == nbd::Error::shutdown;
-        pending_.erase(current_cookie_);
-        completed_.push_back(std::move(completion));
+        complete();
     }
     next_reply();
+}
+
+void Transmission::complete() {
+    const bool subscribed = current_->subscribed();
+    const bool past_end = current_->past_end();
+    Completion completion = current_->finish();
+    const Operation& operation = completion.operation;
+    shutdown_seen_ = shutdown_seen_ || completion.error == nbd::Error::shutdown;
+    if (subscribed) {
+        return end_subscription(std::move(completion));
+    }
+    if (completion.ok() && !completion.resize && past_end) {
+        size_->reaches(end_of(operation));
+    }
+    if (completion.ok() && operation.type == Command::resize) {
+        const ResizeForm form = resize_form(operation);
+        if (form == ResizeForm::plain && !completion.resize) {
+            size_->report(operation.offset);
+        }
+        const auto cancelled = pending_.find(operation.offset);
+        if (form == ResizeForm::cancel && cancelled != pending_.end() && cancelled->second.subscribed()) {
+            throw violation("a subscription has to end before the request that cancels it is answered");
+        }
+    }
+    pending_.erase(current_cookie_);
+    completed_.push_back(std::move(completion));
+}
+
+void Transmission::end_subscription(Completion completion) {
+    --open_;
+    pending_.erase(current_cookie_);
+    if (subscription_->cookie == completion.cookie) {
+        subscription_->open = false;
+        subscription_->error = completion.error;
+        subscription_->message = std::move(completion.message);
+    }
 }
 
 void Transmission::feed_end() {
@@ -244,10 +314,10 @@ void Transmission::feed_end() {
     if (position_ != message_start_) {
         failure_ = Failure(FailureKind::connection, ECONNRESET,
                            "the server closed the connection in the middle of a reply");
-    } else if (!pending_.empty()) {
+    } else if (in_flight() > 0) {
         failure_ = Failure(
             FailureKind::connection, ECONNRESET,
-            fmt::format("the server closed the connection with {} request(s) unanswered", pending_.size()));
+            fmt::format("the server closed the connection with {} request(s) unanswered", in_flight()));
     }
 }
 

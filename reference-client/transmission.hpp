@@ -2,13 +2,16 @@
 
 // The client's side of the transmission phase as a state machine over bytes: no sockets, no clock.
 
+#include "reference-client/believed_size.hpp"
 #include "reference-client/failure.hpp"
 #include "reference-client/options.hpp"
 #include "reference-client/pending.hpp"
+#include "reference-client/subscription.hpp"
 
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 
@@ -18,7 +21,9 @@ namespace refclient {
 /// in place: `wanted` tells where the next bytes are to go.
 class Transmission {
   public:
-    Transmission(Agreement agreement, Trace trace);
+    /// `size` takes what is learnt about the size of the export.
+    Transmission(Agreement agreement, Trace trace,
+                 std::shared_ptr<BelievedSize> size = std::make_shared<BelievedSize>(0));
     Transmission(const Transmission&) = delete;
     Transmission& operator=(const Transmission&) = delete;
 
@@ -46,10 +51,20 @@ class Transmission {
     [[nodiscard]] std::optional<Completion> take_any();
     [[nodiscard]] bool has_completion() const { return !completed_.empty(); }
 
-    /// Requests that were submitted and have not been answered.
-    [[nodiscard]] std::size_t in_flight() const { return pending_.size(); }
+    /// Requests that were submitted and have not been answered. A subscription is none: its first chunk
+    /// completes the request for it.
+    [[nodiscard]] std::size_t in_flight() const { return pending_.size() - open_; }
     /// The request is among them.
-    [[nodiscard]] bool is_in_flight(Cookie cookie) const { return pending_.contains(cookie); }
+    [[nodiscard]] bool is_in_flight(Cookie cookie) const;
+    /// Subscriptions that have begun and not ended.
+    [[nodiscard]] std::size_t subscriptions() const { return open_; }
+    /// What the subscription that began last has told, also when it has ended.
+    [[nodiscard]] const std::optional<Subscription>& subscription() const { return subscription_; }
+    /// Notifications that came, of all subscriptions.
+    [[nodiscard]] std::uint64_t notifications() const { return notifications_; }
+    /// The bytes that they had.
+    [[nodiscard]] std::uint64_t notified_bytes() const { return notified_bytes_; }
+    [[nodiscard]] const BelievedSize& size() const { return *size_; }
     /// A server that said NBD_ESHUTDOWN has to be left by a soft disconnect.
     [[nodiscard]] bool shutdown_seen() const { return shutdown_seen_; }
     /// What the server did wrong. Nothing is taken from it after that.
@@ -66,6 +81,9 @@ class Transmission {
     void take_simple();
     void take_chunk();
     void end_message();
+    void take_size();
+    void complete();
+    void end_subscription(Completion completion);
     [[nodiscard]] Pending& find(Cookie cookie);
     void fail(const std::string& what);
 
@@ -74,6 +92,11 @@ class Transmission {
     Cookie last_cookie_ = 0;
     std::unordered_map<Cookie, Pending> pending_;
     std::deque<Completion> completed_;
+    std::shared_ptr<BelievedSize> size_;
+    std::size_t open_ = 0; ///< of `pending_`, the subscriptions that have begun
+    std::optional<Subscription> subscription_;
+    std::uint64_t notifications_ = 0;
+    std::uint64_t notified_bytes_ = 0;
 
     State state_ = State::magic;
     nbd::Buffer staged_;             ///< a header or a payload, as far as it is there

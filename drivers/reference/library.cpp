@@ -164,7 +164,7 @@ void ReferenceLibrary::disconnect(const Disconnect& step) {
 void ReferenceLibrary::idle() {
     std::vector<refclient::Connection*> busy;
     for (const auto& [name, open] : sessions_) {
-        for (std::size_t i = 0; i < open->session.size(); ++i) {
+        for (std::size_t i = 0; i < open->session.connection_count(); ++i) {
             busy.push_back(&open->session.connection(i));
         }
     }

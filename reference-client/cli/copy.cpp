@@ -84,7 +84,7 @@ class Copier {
       , progress_(progress)
       , slots_(arguments.requests) {
         for (Side* side : {&source_, &destination_}) {
-            for (std::size_t i = 0; side->session && i < side->session->size(); ++i) {
+            for (std::size_t i = 0; side->session && i < side->session->connection_count(); ++i) {
                 connections_.push_back(&side->session->connection(i));
             }
         }

@@ -227,7 +227,7 @@ TEST_P(Servers, AgreeAcrossConnectionsWhereTheyPromiseIt) {
     Options options;
     options.connections = 4;
     Session session = Session::open(uri(), options);
-    EXPECT_EQ(session.size(), session.info().has(flag::can_multi_conn) ? 4U : 1U);
+    EXPECT_EQ(session.connection_count(), session.info().has(flag::can_multi_conn) ? 4U : 1U);
     const nbd::Buffer written = pattern(512, 9);
     for (std::uint64_t i = 0; i < 8; ++i) {
         session.wait(session.submit(Operation::write(i * 512, written))).check();
