@@ -227,20 +227,21 @@ ResizeOutcome Resizer::write_up_to(std::uint64_t size, std::uint16_t flags) {
 ResizeOutcome Resizer::carry_out(Operation operation, Grow way) {
     const std::uint64_t before = connection_.size();
     ResizeOutcome outcome;
-    std::uint32_t told = 0;
     try {
         const Cookie cookie = connection_.submit(std::move(operation));
         outcome.way = way;
         const Completion completion = connection_.wait(cookie);
         completion.check();
-        told = completion.resize ? completion.resize->flags : 0;
+        if (completion.resize) {
+            outcome.told = completion.resize->flags;
+        }
     } catch (const Failure& failure) {
         outcome.error = failure;
     }
     outcome.size = connection_.size();
     const bool exposed = !outcome.error && outcome.size > before;
-    outcome.promised_zero =
-        exposed && (connection_.info().can_resize(can::zeroed) || (told & nbd::resize_flag::zeroed) != 0);
+    outcome.promised_zero = exposed && (connection_.info().can_resize(can::zeroed) ||
+                                        (outcome.told.value_or(0) & nbd::resize_flag::zeroed) != 0);
     return outcome;
 }
 

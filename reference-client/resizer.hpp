@@ -45,7 +45,9 @@ struct ResizePreferences {
 struct ResizeOutcome {
     Grow way = Grow::none; ///< the way that was used; none: nothing was sent
     std::optional<Failure> error;
-    std::uint64_t size = 0;     ///< what the export is now held to have, in bytes
+    std::uint64_t size = 0; ///< what the export is now held to have, in bytes
+    std::optional<std::uint32_t>
+        told;                   ///< the flags of the reply's size chunk (`nbd::resize_flag`), if one came
     bool promised_zero = false; ///< bytes that the change exposed are promised to read as zero (RZ-PLAIN-9)
 };
 

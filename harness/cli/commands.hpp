@@ -18,7 +18,10 @@ struct CommonOptions {
 
 /// `nbd-interop run`.
 struct RunOptions {
-    Selection selection;
+    std::vector<std::string> suites = {
+        "interop"};                    ///< what to run; the other one is the catalogue's suite of lives
+    Selection selection;               ///< of the suite interop
+    std::vector<std::string> knobs;    ///< of a suite of lives: "growth=both"
     std::vector<std::string> required; ///< peers that must be installed
     unsigned jobs = 0;                 ///< 0: chosen by the number of processors
     std::filesystem::path out;
@@ -27,7 +30,7 @@ struct RunOptions {
 };
 
 /// Runs cases and writes the reports. The exit code (exit_code.hpp).
-int run_command(const CommonOptions& common, const RunOptions& options);
+int run_command(const CommonOptions& common, RunOptions options);
 
 /// `nbd-interop list peers|scenarios|cases`.
 int list_command(const CommonOptions& common, const std::string& what, const Selection& selection);

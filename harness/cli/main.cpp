@@ -82,7 +82,17 @@ int run(int argc, char** argv) {
     RunOptions run_options;
     run_options.out = "reports/out";
     CLI::App* run_app = app.add_subcommand("run", "Run cases and write reports");
+    run_app
+        ->add_option(
+            "--suite", run_options.suites,
+            "What to run: interop, the released peers against each other, or resize-exhaustive, every "
+            "combination of the RESIZE knobs. May be repeated; default interop")
+        ->type_name("SUITE");
     add_selection(*run_app, run_options.selection, pairs);
+    run_app
+        ->add_option("--knob", run_options.knobs,
+                     "Of resize-exhaustive only the combinations with this value of a knob. May be repeated.")
+        ->type_name("KNOB=VALUE");
     run_app
         ->add_option("--jobs,-j", run_options.jobs, "Cases at a time; default twice the number of processors")
         ->check(CLI::Range(1U, 256U));

@@ -1,6 +1,7 @@
 #include "harness/catalogue/catalogue.hpp"
 #include "harness/cli/commands.hpp"
 #include "harness/cli/exit_code.hpp"
+#include "harness/cli/lives.hpp"
 #include "harness/cli/progress.hpp"
 #include "harness/peers/detect.hpp"
 #include "harness/peers/server_pool.hpp"
@@ -144,34 +145,17 @@ unsigned default_jobs() {
     return 2 * std::max(1U, std::thread::hardware_concurrency());
 }
 
-} // namespace
+/// The suite of released peers.
+constexpr const char* interop_suite = "interop";
 
-int run_command(const CommonOptions& common, const RunOptions& options) {
-    // The janitor has to come before any thread.
-    Janitor janitor = Janitor::start();
-    interrupt::install();
-    const Catalogue catalogue = load_catalogue(common.scenarios);
-    std::vector<Case> cases = make_cases(catalogue, options.selection);
-
-    reports::RunResult run;
-    const auto begin = std::chrono::system_clock::now();
-    const auto begin_steady = std::chrono::steady_clock::now();
-    run.suite = "interop";
-    run.started =
-        fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(begin)));
-    run.properties = host_facts();
-    Versions versions;
-    run.peers = find_peers(catalogue, common.programs, versions);
-    if (!all_required_are_here(catalogue, options, versions)) {
-        return exit_nothing;
-    }
+/// Runs the released peers against each other. `options.out` is an absolute path.
+void run_interop(const Catalogue& catalogue, std::vector<Case> cases, const Versions& versions,
+                 const CommonOptions& common, const RunOptions& options, Workspace& workspace,
+                 reports::RunResult& run) {
     std::erase_if(cases, [&](const Case& item) { return !installed(item, versions); });
-
-    const fs::path out = prepare_folder(options.out);
     {
-        Workspace workspace;
         ServerPool pool(workspace, common.programs);
-        const RunPlace place{&catalogue, &versions, common.programs, &workspace, &pool, out};
+        const RunPlace place{&catalogue, &versions, common.programs, &workspace, &pool, options.out};
         Progress progress(cases.size(), options.quiet);
         run.cases = run_cases(
             cases, place, options.jobs == 0 ? default_jobs() : options.jobs,
@@ -183,11 +167,47 @@ int run_command(const CommonOptions& common, const RunOptions& options) {
     if (whole) {
         run.stale = stale_deviations(catalogue.deviations, versions, run.cases);
     }
+}
+
+} // namespace
+
+int run_command(const CommonOptions& common, RunOptions options) {
+    // The janitor has to come before any thread.
+    Janitor janitor = Janitor::start();
+    interrupt::install();
+    const Catalogue catalogue = load_catalogue(common.scenarios);
+    const bool interop = std::ranges::find(options.suites, interop_suite) != options.suites.end();
+    std::vector<Case> cases = interop ? make_cases(catalogue, options.selection) : std::vector<Case>{};
+
+    reports::RunResult run;
+    const auto begin = std::chrono::system_clock::now();
+    const auto begin_steady = std::chrono::steady_clock::now();
+    run.suite = fmt::format("{}", fmt::join(options.suites, ", "));
+    run.started =
+        fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(begin)));
+    run.properties = host_facts();
+    Versions versions;
+    run.peers = find_peers(catalogue, common.programs, versions);
+    if (!all_required_are_here(catalogue, options, versions)) {
+        return exit_nothing;
+    }
+    options.out = prepare_folder(options.out);
+    {
+        Workspace workspace;
+        if (interop) {
+            run_interop(catalogue, std::move(cases), versions, common, options, workspace, run);
+        }
+        for (const std::string& suite : options.suites) {
+            if (suite != interop_suite) {
+                run_lives(suite, common, options, workspace, run);
+            }
+        }
+    }
     quote(catalogue, run);
     run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_steady).count();
 
     const reports::JunitOptions junit{options.deviations_as_skipped};
-    reports::write_reports(out, run, junit);
+    reports::write_reports(options.out, run, junit);
     fmt::print("{}", reports::summary(run, {20, isatty(STDOUT_FILENO) == 1}));
     if (const Janitor::Leftovers left = janitor.finish(); !left.none()) {
         fmt::print(stderr, "nbd-interop: {} processes and {} folders had to be cleaned up at the end{}\n",

@@ -1,0 +1,90 @@
+#include "harness/exhaustive/life_report.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <unordered_set>
+
+namespace harness {
+namespace {
+
+/// The peers as reports name them. Which programs they are is the suite's affair.
+constexpr const char* server_name = "reference-server";
+constexpr const char* client_name = "reference-client";
+
+reports::CaseResult new_case(const LifeSuite& suite) {
+    reports::CaseResult result;
+    result.scenario = "resize-life";
+    result.title = suite.title;
+    result.group = "resize";
+    result.server = {server_name, "default"};
+    result.client = {client_name, "default"};
+    return result;
+}
+
+void add_knobs(reports::CaseResult& result, const Knobs& knobs, Side side, std::size_t configuration) {
+    for (const Knob& knob : knobs.of(side)) {
+        if (const std::string& value = knobs.value(side, configuration, knob.name); value != not_applicable) {
+            result.knobs[knob.id] = value;
+        }
+    }
+}
+
+reports::CaseResult unexpected_case(const LifeSuite& suite, const Knobs& knobs, const Oracle& oracle,
+                                    const UnexpectedLife& life) {
+    reports::CaseResult result = new_case(suite);
+    const Combination combination = knobs.combination(life.combination);
+    result.id = fmt::format("{}/{}/resize-life {}", server_name, client_name, knobs.text(combination));
+    for (const Side side : all_sides) {
+        add_knobs(result, knobs, side, combination.of(side));
+    }
+    result.verdict = life.verdict;
+    result.party = life.party;
+    result.reason = life.reason;
+    for (const WrongAnswer& wrong : life.wrong) {
+        const Question& question = oracle.questions()[wrong.question];
+        result.findings.push_back({life.verdict, life.party, question.rules.front(), question.name,
+                                   fmt::format("{}: {} was expected, {} came ({})", question.title,
+                                               wrong.expected, wrong.came, wrong.row),
+                                   ""});
+    }
+    if (result.reason.empty() && !result.findings.empty()) {
+        result.reason = fmt::format("{}: {}", result.findings.front().step, result.findings.front().message);
+    }
+    return result;
+}
+
+} // namespace
+
+std::vector<reports::CaseResult> life_cases(const LifeSuite& suite, const Knobs& knobs, const Oracle& oracle,
+                                            const std::vector<std::size_t>& combinations,
+                                            const Lives& lives) {
+    std::unordered_set<std::size_t> unexpected;
+    for (const UnexpectedLife& life : lives.unexpected) {
+        unexpected.insert(life.combination);
+    }
+    std::map<std::uint32_t, std::size_t> as_expected;
+    for (const std::size_t index : combinations) {
+        as_expected[knobs.combination(index).server] += unexpected.contains(index) ? 0U : 1U;
+    }
+    std::vector<reports::CaseResult> cases;
+    for (const auto& [server, count] : as_expected) {
+        if (count == 0) {
+            continue;
+        }
+        reports::CaseResult result = new_case(suite);
+        result.id =
+            fmt::format("{}/{}/resize-life {}", server_name, client_name, knobs.text(Side::server, server));
+        add_knobs(result, knobs, Side::server, server);
+        result.observations.push_back({"combinations as expected", std::to_string(count)});
+        result.seconds =
+            lives.seconds * static_cast<double>(count) / static_cast<double>(combinations.size());
+        cases.push_back(std::move(result));
+    }
+    for (const UnexpectedLife& life : lives.unexpected) {
+        cases.push_back(unexpected_case(suite, knobs, oracle, life));
+    }
+    return cases;
+}
+
+} // namespace harness

@@ -1,0 +1,17 @@
+#pragma once
+
+#include "harness/exhaustive/lives.hpp"
+#include "reports/result.hpp"
+
+#include <vector>
+
+namespace harness {
+
+/// The cases of a run of lives: one for each server configuration, for all its lives that were as expected,
+/// and one of its own for each life that was not.
+[[nodiscard]] std::vector<reports::CaseResult> life_cases(const LifeSuite& suite, const Knobs& knobs,
+                                                          const Oracle& oracle,
+                                                          const std::vector<std::size_t>& combinations,
+                                                          const Lives& lives);
+
+} // namespace harness

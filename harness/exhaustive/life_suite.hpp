@@ -1,0 +1,22 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace harness {
+
+/// A suite that takes every combination of the knobs through a life: scenarios/resize/exhaustive.yaml.
+struct LifeSuite {
+    std::string name; ///< "resize-exhaustive"
+    std::string title;
+    std::filesystem::path life;      ///< the oracle's tables
+    std::vector<std::string> server; ///< how to start it; {bin}, {socket} and {control} are filled in
+    std::vector<std::string> client; ///< its driver, likewise
+    std::string export_keys;         ///< what is added to the knobs in an export name: "size=1MiB,limit=4MiB"
+};
+
+/// Reads a suite. Throws CatalogueError with file, line and column.
+[[nodiscard]] LifeSuite load_life_suite(const std::filesystem::path& file);
+
+} // namespace harness

@@ -1,0 +1,90 @@
+#pragma once
+
+// Running a suite of lives: every combination asked for, on one server, by several clients at a time.
+
+#include "harness/exhaustive/life_suite.hpp"
+#include "harness/knobs/oracle.hpp"
+#include "reports/result.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace harness {
+
+class Workspace;
+
+/// An answer that was not the expected one.
+struct WrongAnswer {
+    std::size_t question = 0;
+    std::string expected; ///< as the tables write it
+    std::string came;
+    std::string row; ///< the row that decided: "scenarios/resize/life.yaml:120:3"
+};
+
+/// A combination that did not live as it should.
+struct UnexpectedLife {
+    std::size_t combination = 0;
+    reports::Verdict verdict = reports::Verdict::fail;
+    reports::Party party = reports::Party::undecided;
+    std::string reason; ///< for a life that came to no end
+    std::vector<WrongAnswer> wrong;
+};
+
+/// How often which answer came, by the value of each knob.
+class AnswerCounts {
+  public:
+    AnswerCounts(const Knobs& knobs, const Oracle& oracle);
+
+    /// Counts the answers of one life; -1 is an answer that the tables do not have.
+    void add(const Combination& combination, const std::vector<int>& answers);
+    void add(const AnswerCounts& other);
+
+    /// How many lives with this value of this knob (an index into Knobs::all()) gave that answer.
+    [[nodiscard]] std::uint64_t count(std::size_t question, std::size_t knob, std::size_t value,
+                                      std::size_t answer) const;
+
+  private:
+    [[nodiscard]] std::size_t place(std::size_t question, std::size_t knob, std::size_t value,
+                                    std::size_t answer) const;
+
+    const Knobs* knobs_;
+    std::size_t values_ = 0;  ///< of all knobs together
+    std::size_t answers_ = 0; ///< the most that a question has, and one for others
+    std::vector<std::size_t> first_value_;
+    std::vector<std::uint32_t> counts_;
+};
+
+/// What came of a run.
+struct Lives {
+    std::size_t executed = 0;
+    double seconds = 0;
+    std::size_t unexpected_count = 0;
+    std::vector<UnexpectedLife> unexpected; ///< in the order of the combinations, at most `most_unexpected`
+    AnswerCounts counts;
+};
+
+/// More unexpected lives than this are counted, but not kept.
+inline constexpr std::size_t most_unexpected = 20000;
+
+/// What a run of lives needs.
+struct LifePlace {
+    const LifeSuite* suite = nullptr;
+    const Knobs* knobs = nullptr;
+    const Oracle* oracle = nullptr;
+    std::filesystem::path programs; ///< {bin}
+    Workspace* workspace = nullptr;
+    std::filesystem::path logs; ///< an existing folder
+};
+
+/// Leads the lives of these combinations (indices of Knobs::combination), `clients` at a time. `on_progress`
+/// is called now and then, from any thread, one at a time, with the number that is done. A peer that ends or
+/// hangs costs its combination a verdict, and is started again. Throws LaunchError and PeerGone if it cannot
+/// be started at all; CatalogueError if the driver asks other questions than the tables; Interrupted.
+[[nodiscard]] Lives lead_lives(const LifePlace& place, const std::vector<std::size_t>& combinations,
+                               unsigned clients, const std::function<void(std::size_t done)>& on_progress);
+
+} // namespace harness
