@@ -1,5 +1,6 @@
 #include "reference-server/command_line.hpp"
 
+#include "reference-server/resize/knob_names.hpp"
 #include "reference-server/session/strings.hpp"
 #include "reference-server/sizes.hpp"
 
@@ -33,8 +34,21 @@ Examples:
   nbd-resize-server -r -U /tmp/nbd.sock disk.img   read-only, at nbd+unix:///?socket=/tmp/nbd.sock
   nbd-resize-server --memory 1GiB -x scratch       serve memory at nbd://localhost/scratch
   nbdinfo -- [ nbd-resize-server disk.img ]        started by the client (socket activation)
+  nbd-resize-server --growth both --size 1G        memory that clients can resize
+  nbd-resize-server                                every configuration, by export name:
+                                                   nbd://localhost/growth=both,learn=notify,size=1MiB,id=7
 
-The export answers to its name and to the empty name, which means the default export. Other names are refused.
+The export answers to its name and to the empty name, which means the default export. Other names are knobs,
+KNOB=VALUE with commas between them, and each such name is a disk of its own in memory, made when the first client
+comes and dropped some time after the last one left. The knobs are the options below that begin with --growth to
+--smallest, without the dashes, and further
+  read-only=yes     backend=file (a temporary one)     keep=yes (the disk stays)     id=ANYTHING (tells disks apart)
+  fault=NAME        breaks a rule of the RESIZE extension; --list-faults tells which there are
+What a name leaves out is as on the command line. Any other name is refused.
+
+The control socket takes lines: 'resize EXPORT BYTES' changes a size behind the back of the clients and is answered
+'ok' or 'error TEXT'; 'size EXPORT' is answered with the size in bytes.
+
 The server stays in the foreground until SIGTERM or SIGINT, then answers the requests in progress (for at most
 5 seconds), removes its Unix socket and exits.
 
@@ -123,6 +137,8 @@ void switch_off(Features& features, const std::string& text) {
 
 /// Options whose text still has to be turned into values.
 struct Texts {
+    std::map<std::string, std::string> knobs;
+    bool list_faults = false;
     std::string memory;
     std::string block_size;
     std::string without;
@@ -217,6 +233,38 @@ void add_protocol_options(CLI::App& app, CommandLine& result, Texts& texts) {
     app.add_flag("--no-multi-conn", texts.no_multi_conn, "The same as --without multi-conn")->group(group);
 }
 
+void add_resize_options(CLI::App& app, CommandLine& result, Texts& texts) {
+    const char* group = "How it is resized (knobs; also in export names, as growth=both,size=1MiB)";
+    const auto add = [&](const char* key, const char* type, const std::string& description) {
+        app.add_option(std::string("--") + key, texts.knobs[key], description)->type_name(type)->group(group);
+    };
+    add("growth", "HOW",
+        "none, explicit (NBD_CMD_RESIZE), auto (writes past the end) or both [default: none]");
+    add("consent", "HOW",
+        "Writes past the end extend always, implicit, or if they say so, opt-in [default: opt-in if "
+        "advertise is "
+        "info, else implicit]");
+    add("advertise", "HOW",
+        "silent, flag (only the transmission flag) or info (NBD_INFO_RESIZE as well) [default: info if there "
+        "is "
+        "growth or learn, else silent]");
+    add("learn", "HOW",
+        "How clients learn sizes: none, poll, notify or both [default: both where it can be]");
+    add("fill", "WITH", "What growth exposes: zero, or unspecified, old bytes on purpose [default: zero]");
+    add("sizing", "HOW", "exact, round (to the granularity) or clamp (to the limit) [default: exact]");
+    add("shrink", "HOW", "allow or deny [default: deny]");
+    add("size", "SIZE", "Size at the beginning [default: 1MiB]; with FILE: create or grow it to this size");
+    add("limit", "SIZE", "The largest size that clients can ask for, or none [default: 1GiB]");
+    add("granularity", "SIZE", "Sizes are multiples of this [default: 64K for round, else 1]");
+    add("smallest", "SIZE", "The smallest size that clients can ask for [default: 0]");
+    app.add_option("--control", result.control_path, "Unix socket for changes of size from outside")
+        ->type_name("PATH")
+        ->group(group);
+    app.add_flag("--list-faults", texts.list_faults,
+                 "Print the faults for export names: name, broken requirement and what happens; then end")
+        ->group(group);
+}
+
 void add_running_options(CLI::App& app, CommandLine& result) {
     const char* group = "How it runs";
     app.add_option("--threads", result.server.io_threads,
@@ -238,13 +286,34 @@ void add_running_options(CLI::App& app, CommandLine& result) {
         ->group(group);
 }
 
+void interpret_knobs(CommandLine& result, const Texts& texts) {
+    try {
+        for (const auto& [key, value] : texts.knobs) {
+            if (!value.empty()) {
+                set_knob(result.knobs, key, value);
+            }
+        }
+    } catch (const std::invalid_argument& error) {
+        reject(fmt::format("--{}", error.what()));
+    }
+    result.knobs.replies = result.server.session.most;
+    try {
+        // What the default export would be has to make sense; the size of a file is not known here.
+        (void)plan_disk(result.knobs, {}, result.served.block.minimum, result.memory_size);
+    } catch (const std::invalid_argument& error) {
+        reject(fmt::format("these knobs do not fit together: {}", error.what()));
+    }
+}
+
 void interpret(CommandLine& result, const Texts& texts) {
     if (!texts.memory.empty()) {
         result.memory_size = size_argument("--memory", texts.memory);
     }
-    if (result.file.empty() == !result.memory_size.has_value()) {
-        reject(result.file.empty() ? "name a FILE to serve, or --memory SIZE"
-                                   : "a FILE and --memory exclude each other: which one is to be served?");
+    if (!result.file.empty() && result.memory_size) {
+        reject("a FILE and --memory exclude each other: which one is to be served?");
+    }
+    if (result.memory_size && !texts.knobs.at("size").empty()) {
+        reject("--memory and --size exclude each other: --memory tells the size already");
     }
     if (!result.unix_path.empty() && (result.port || result.address)) {
         reject("--unix excludes --port and --bind: it listens on one or the other");
@@ -255,6 +324,7 @@ void interpret(CommandLine& result, const Texts& texts) {
     if (!texts.block_size.empty()) {
         result.served.block = block_sizes(texts.block_size);
     }
+    interpret_knobs(result, texts);
     if (!texts.without.empty()) {
         switch_off(result.served.features, texts.without);
     }
@@ -294,9 +364,16 @@ Parsed parse_command_line(int argc, const char* const* argv, const std::string& 
     add_source_options(app, result, texts);
     add_listening_options(app, result, texts);
     add_protocol_options(app, result, texts);
+    add_resize_options(app, result, texts);
     add_running_options(app, result);
     try {
         app.parse(argc, argv);
+        if (texts.list_faults) {
+            for (const FaultEntry& fault : all_faults()) {
+                fmt::print("{}\t{}\t{}\n", fault.name, fault.requirement, fault.sentence);
+            }
+            return {std::nullopt, exit_code::success};
+        }
         interpret(result, texts);
     } catch (const CLI::Success& done) {
         return {std::nullopt, app.exit(done)};

@@ -19,7 +19,9 @@ inline constexpr int usage = 2;
 /// What the command line asks for.
 struct CommandLine {
     std::string file;                         ///< to be served; empty for memory
-    std::optional<std::uint64_t> memory_size; ///< in bytes
+    std::optional<std::uint64_t> memory_size; ///< in bytes; without it and a file, names of knobs are served
+    KnobSettings knobs;                       ///< as far as they were given
+    std::string control_path;                 ///< empty for no control socket
     ExportOptions served;
     ServerOptions server;
     std::string unix_path;              ///< empty for TCP

@@ -1,7 +1,10 @@
 #include "reference-server/backend/file.hpp"
 #include "reference-server/backend/memory.hpp"
+#include "reference-server/backend/sparse_memory.hpp"
+#include "reference-server/catalogue.hpp"
 #include "reference-server/command_line.hpp"
 #include "reference-server/export.hpp"
+#include "reference-server/net/control.hpp"
 #include "reference-server/net/listener.hpp"
 #include "reference-server/net/server.hpp"
 #include "reference-server/sizes.hpp"
@@ -11,8 +14,10 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -21,11 +26,29 @@ namespace {
 
 using namespace refserver;
 
-std::shared_ptr<Backend> open_backend(const CommandLine& line) {
-    if (line.memory_size) {
-        return std::make_shared<MemoryBackend>(*line.memory_size);
+/// The export that the command line names; null if there is none and names are knobs.
+std::shared_ptr<Export> open_export(const CommandLine& line) {
+    std::shared_ptr<Backend> backend;
+    if (!line.file.empty()) {
+        if (line.knobs.size) {
+            FileBackend::prepare(line.file, *line.knobs.size);
+        }
+        backend = std::make_shared<FileBackend>(line.file, line.served.read_only);
+    } else if (!line.memory_size) {
+        return nullptr;
     }
-    return std::make_shared<FileBackend>(line.file, line.served.read_only);
+    const DiskPlan plan =
+        plan_disk(line.knobs, {}, line.served.block.minimum, backend ? backend->size() : *line.memory_size);
+    const bool changes = plan.rules.knobs.growth != Growth::none || plan.rules.knobs.learn != Learn::none ||
+                         !line.control_path.empty();
+    if (!backend && changes) {
+        // As much as the machine has is what limits a disk that was asked for on the command line.
+        backend = std::make_shared<SparseMemory>(
+            plan.size, std::make_shared<MemoryBudget>(std::numeric_limits<std::int64_t>::max()));
+    } else if (!backend) {
+        backend = std::make_shared<MemoryBackend>(plan.size);
+    }
+    return std::make_shared<Export>(line.served, std::move(backend), plan.rules);
 }
 
 std::vector<Listener> listen_to(const CommandLine& line) {
@@ -76,23 +99,35 @@ int serve(const CommandLine& line) {
                    "--port and --bind\n");
         return exit_code::usage;
     }
-    const auto backend = open_backend(line);
-    const auto served = std::make_shared<Export>(line.served, backend);
-    SingleExport catalogue(served);
-    const std::uint64_t size = served->size();
-    if (size != backend->size()) {
+    const auto own = open_export(line);
+    KnobCatalogue catalogue({line.served, line.knobs}, own);
+    if (own && own->size() != own->backend().size()) {
         fmt::print(stderr,
                    "nbd-resize-server: the last {} bytes are no whole block of {} bytes and are not served\n",
-                   backend->size() - size, line.served.block.minimum);
+                   own->backend().size() - own->size(), line.served.block.minimum);
     }
     if (!activated) {
         listeners = listen_to(line);
-        for (const Listener& listener : listeners) {
-            fmt::print("serving {} ({}) at {}\n", backend->describe(), size_text(size), listener.uri);
+    }
+    std::vector<std::string> uris;
+    for (const Listener& listener : listeners) {
+        uris.push_back(listener.uri);
+    }
+    Server server(line.server, catalogue, std::move(listeners));
+    // Its thread must be started after the server has blocked the signals that end it.
+    std::unique_ptr<ControlSocket> control;
+    if (!line.control_path.empty()) {
+        control = std::make_unique<ControlSocket>(line.control_path, catalogue);
+    }
+    if (!activated) {
+        const std::string what =
+            own ? fmt::format("{} ({})", own->backend().describe(), size_text(own->size()))
+                : "disks by their knobs";
+        for (const std::string& uri : uris) {
+            fmt::print("serving {} at {}\n", what, uri);
         }
         std::fflush(stdout);
     }
-    Server server(line.server, catalogue, std::move(listeners));
     const PidFile pid_file(line.pid_file);
     server.run();
     return exit_code::success;

@@ -7,6 +7,20 @@
 
 namespace refserver {
 
+/// A change of size that a backend is to carry out, in bytes.
+struct SizeChange {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+    bool leave_old_bytes = false; ///< what is exposed need not be zero, and on purpose is not
+    bool allocate = false;        ///< what is exposed is not sparse
+};
+
+/// Why something could not be done; no error if it was.
+struct Failure {
+    nbd::Error error = nbd::Error::none;
+    std::string message; ///< for people, where there is an error
+};
+
 /// Where the bytes of an export live. All functions may be called from several threads at once; what reads
 /// see of writes that are still in progress is undefined, as with a disk.
 class Backend {
@@ -22,6 +36,8 @@ class Backend {
     [[nodiscard]] virtual bool read_only() const = 0;
     /// True if reads point into the backend's own memory and need no buffer.
     [[nodiscard]] virtual bool lends_memory() const = 0;
+    /// True if changing the size may take its time, and if others may change it as well.
+    [[nodiscard]] virtual bool is_file() const { return false; }
     /// For people: "file disk.img".
     [[nodiscard]] virtual std::string describe() const = 0;
 
@@ -30,6 +46,12 @@ class Backend {
     [[nodiscard]] virtual bool try_now(Operation& operation) = 0;
     /// Completes the operation, however long it takes.
     virtual void perform(Operation& operation) = 0;
+
+    /// Makes the backend longer or shorter; after a failure it is as long as before. Calls are serialised by
+    /// the caller, but operations may be in progress: those that the change touches fail, or take part in it.
+    [[nodiscard]] virtual Failure set_size(const SizeChange& change);
+    /// Makes what was completed durable, its size included.
+    [[nodiscard]] virtual Failure make_durable() { return {}; }
 };
 
 } // namespace refserver

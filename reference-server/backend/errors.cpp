@@ -1,6 +1,6 @@
 #include "reference-server/backend/errors.hpp"
 
-#include "reference-server/backend/operation.hpp"
+#include "reference-server/backend/backend.hpp"
 
 #include <fmt/format.h>
 
@@ -36,6 +36,10 @@ void fail_with_errno(Operation& operation, int number, const char* what) {
     operation.fail(from_errno(number),
                    fmt::format("{} of {} bytes at offset {} failed: {}", what, operation.length,
                                operation.offset, std::system_category().message(number)));
+}
+
+Failure Backend::set_size(const SizeChange& /*change*/) {
+    return {nbd::Error::nospc, describe() + " has a fixed size"};
 }
 
 } // namespace refserver

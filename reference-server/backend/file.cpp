@@ -1,21 +1,26 @@
 #include "reference-server/backend/file.hpp"
 
 #include "reference-server/backend/errors.hpp"
+#include "reference-server/backend/sparse_memory.hpp"
+#include "reference-server/net/descriptor.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/magic.h>
+#include <stdexcept>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 namespace refserver {
 namespace {
@@ -38,16 +43,28 @@ off_t signed_offset(std::uint64_t offset) {
 
 } // namespace
 
-FileBackend::FileBackend(std::string path, bool read_only)
-  : path_(std::move(path))
-  , read_only_(read_only) {
-    descriptor_ = ::open(path_.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor_ < 0) {
+namespace {
+
+int open_file(const std::string& path, bool read_only) {
+    const int descriptor = ::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) {
         const int number = errno;
         const bool hint = !read_only && (number == EACCES || number == EROFS || number == EPERM);
-        fail_to_open(number, fmt::format("cannot open {}{}{}", path_, read_only ? "" : " for writing",
+        fail_to_open(number, fmt::format("cannot open {}{}{}", path, read_only ? "" : " for writing",
                                          hint ? " (serve it with --read-only?)" : ""));
     }
+    return descriptor;
+}
+
+} // namespace
+
+FileBackend::FileBackend(std::string path, bool read_only)
+  : FileBackend(open_file(path, read_only), path, read_only) {}
+
+FileBackend::FileBackend(int descriptor, std::string path, bool read_only)
+  : path_(std::move(path))
+  , read_only_(read_only)
+  , descriptor_(descriptor) {
     struct stat status {};
     if (::fstat(descriptor_, &status) != 0 || (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))) {
         ::close(descriptor_);
@@ -57,6 +74,43 @@ FileBackend::FileBackend(std::string path, bool read_only)
     struct statfs filesystem {};
     in_memory_ = !block_device_ && ::fstatfs(descriptor_, &filesystem) == 0 &&
                  (filesystem.f_type == TMPFS_MAGIC || filesystem.f_type == RAMFS_MAGIC);
+}
+
+std::shared_ptr<FileBackend> FileBackend::temporary(std::uint64_t size) {
+    const char* const wanted = std::getenv("TMPDIR");
+    const std::string folder = wanted != nullptr && *wanted != '\0' ? wanted : "/tmp";
+    std::string path = folder + "/nbd-resize-XXXXXX";
+    const int descriptor = ::mkostemp(path.data(), O_CLOEXEC);
+    if (descriptor < 0) {
+        fail_to_open(errno, fmt::format("cannot make a temporary file in {}", folder));
+    }
+    ::unlink(path.c_str());
+    std::shared_ptr<FileBackend> backend(new FileBackend(descriptor, "(temporary)", false));
+    if (!backend->truncate(size)) {
+        fail_to_open(errno, fmt::format("cannot make a temporary file of {} bytes in {}", size, folder));
+    }
+    return backend;
+}
+
+void FileBackend::prepare(const std::string& path, std::uint64_t size) {
+    const Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    struct stat status {};
+    if (!file.valid() || ::fstat(file.get(), &status) != 0) {
+        fail_to_open(errno, fmt::format("cannot open or create {}", path));
+    }
+    if (!S_ISREG(status.st_mode)) {
+        throw std::runtime_error(fmt::format("--size: {} is no regular file, its size is fixed", path));
+    }
+    const auto now = static_cast<std::uint64_t>(status.st_size);
+    if (now > size) {
+        throw std::runtime_error(
+            fmt::format("--size: {} has {} bytes, and cutting it to {} would lose data; leave out --size, or "
+                        "shorten the file yourself",
+                        path, now, size));
+    }
+    if (now < size && ::ftruncate(file.get(), signed_offset(size)) != 0) {
+        fail_to_open(errno, fmt::format("cannot make {} {} bytes long", path, size));
+    }
 }
 
 FileBackend::~FileBackend() {
@@ -123,6 +177,8 @@ void FileBackend::perform(Operation& operation) {
         return;
     case Operation::Kind::flush:
         sync(operation);
+        return;
+    case Operation::Kind::resize:
         return;
     case Operation::Kind::cache:
         // A hint: that the kernel cannot follow it is no error.
@@ -338,6 +394,84 @@ void FileBackend::sync(Operation& operation) {
     if (::fdatasync(descriptor_) != 0) {
         fail_with_errno(operation, errno, "making durable");
     }
+}
+
+bool FileBackend::truncate(std::uint64_t size) const {
+    int outcome = 0;
+    do {
+        outcome = ::ftruncate(descriptor_, signed_offset(size));
+    } while (outcome != 0 && errno == EINTR);
+    return outcome == 0;
+}
+
+Failure FileBackend::set_size(const SizeChange& change) {
+    if (block_device_ || read_only_) {
+        return {nbd::Error::nospc, fmt::format("{} cannot change its size", describe())};
+    }
+    const auto failed = [&](int number) {
+        // That a size cannot be had is a lack of room, whatever the file system calls it.
+        const nbd::Error error = number == EINVAL ? nbd::Error::nospc : from_errno(number);
+        return Failure{error, fmt::format("changing the size to {} bytes failed: {}", change.to,
+                                          std::system_category().message(number))};
+    };
+    if (change.to <= change.from) {
+        return truncate(change.to) ? Failure{} : failed(errno);
+    }
+    // What lies behind the end that was served, a part of a block, must not come to light.
+    if (size() > change.from && !truncate(change.from)) {
+        return failed(errno);
+    }
+    if (!truncate(change.to)) {
+        return failed(errno);
+    }
+    Failure failure = change.allocate ? allocate_exposed(change) : Failure{};
+    if (failure.error == nbd::Error::none && change.leave_old_bytes) {
+        failure = fill_with_junk(change);
+    }
+    if (failure.error != nbd::Error::none) {
+        (void)truncate(change.from);
+    }
+    return failure;
+}
+
+Failure FileBackend::allocate_exposed(const SizeChange& change) const {
+    int outcome = 0;
+    do {
+        outcome = ::posix_fallocate(descriptor_, signed_offset(change.from),
+                                    signed_offset(change.to - change.from));
+    } while (outcome == EINTR);
+    if (outcome == 0) {
+        return {};
+    }
+    return {outcome == EINVAL ? nbd::Error::nospc : from_errno(outcome),
+            fmt::format("allocating {} bytes failed: {}", change.to - change.from,
+                        std::system_category().message(outcome))};
+}
+
+Failure FileBackend::fill_with_junk(const SizeChange& change) const {
+    // Who relies on zeroes looks at the start or at the end; all of a huge file is not worth the wait.
+    constexpr std::uint64_t most = std::uint64_t{1} << 20;
+    const std::uint64_t length = std::min(most, change.to - change.from);
+    for (const std::uint64_t begin : {change.from, change.to - length}) {
+        std::vector<std::uint8_t> bytes(length);
+        for (std::uint64_t i = 0; i < length; ++i) {
+            bytes[i] = SparseMemory::junk(begin + i);
+        }
+        if (::pwrite(descriptor_, bytes.data(), length, signed_offset(begin)) !=
+            static_cast<ssize_t>(length)) {
+            return {nbd::Error::nospc, "no room is left for what is exposed"};
+        }
+    }
+    return {};
+}
+
+Failure FileBackend::make_durable() {
+    if (::fdatasync(descriptor_) != 0) {
+        const int number = errno;
+        return {from_errno(number),
+                fmt::format("making durable failed: {}", std::system_category().message(number))};
+    }
+    return {};
 }
 
 } // namespace refserver

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <string>
 
 namespace refserver {
 
@@ -12,6 +14,12 @@ class FileBackend : public Backend {
   public:
     /// Opens the file. Throws std::system_error with a message that names it.
     FileBackend(std::string path, bool read_only);
+    /// A file of `size` bytes without a name, in TMPDIR or /tmp, that is gone with the backend. Throws
+    /// std::system_error.
+    [[nodiscard]] static std::shared_ptr<FileBackend> temporary(std::uint64_t size);
+    /// Creates the file with `size` bytes, or grows it to them. Throws std::system_error, and
+    /// std::runtime_error where the file is longer already.
+    static void prepare(const std::string& path, std::uint64_t size);
     ~FileBackend() override;
 
     [[nodiscard]] std::uint64_t size() const override;
@@ -20,8 +28,13 @@ class FileBackend : public Backend {
     [[nodiscard]] std::string describe() const override;
     [[nodiscard]] bool try_now(Operation& operation) override;
     void perform(Operation& operation) override;
+    [[nodiscard]] bool is_file() const override { return true; }
+    [[nodiscard]] Failure set_size(const SizeChange& change) override;
+    [[nodiscard]] Failure make_durable() override;
 
   private:
+    FileBackend(int descriptor, std::string path, bool read_only);
+
     enum class Attempt { done, failed, unsupported };
 
     [[nodiscard]] bool read_from_cache(Operation& operation);
@@ -33,6 +46,9 @@ class FileBackend : public Backend {
     void write_zeroes(Operation& operation);
     void status(Operation& operation) const;
     void sync(Operation& operation);
+    [[nodiscard]] Failure allocate_exposed(const SizeChange& change) const;
+    [[nodiscard]] Failure fill_with_junk(const SizeChange& change) const;
+    [[nodiscard]] bool truncate(std::uint64_t size) const;
 
     /// False, and the operation failed, if the range goes beyond what the file has become.
     [[nodiscard]] bool still_within(Operation& operation) const;

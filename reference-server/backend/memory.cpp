@@ -112,6 +112,7 @@ void MemoryBackend::perform(Operation& operation) {
         break;
     case Operation::Kind::flush:
     case Operation::Kind::cache:
+    case Operation::Kind::resize:
         break;
     }
 }

@@ -28,9 +28,10 @@ struct Extent {
     bool operator==(const Extent&) const = default;
 };
 
-/// One operation on an export, and, once it is complete, its outcome. Its range lies within the export.
+/// One operation on an export, and, once it is complete, its outcome. Its range lies within the export,
+/// unless it may extend it. A resize has the requested size as its offset.
 struct Operation {
-    enum class Kind { read, write, flush, trim, cache, zero, status };
+    enum class Kind { read, write, flush, trim, cache, zero, status, resize };
 
     Kind kind = Kind::read;
     std::uint64_t offset = 0;
@@ -41,11 +42,19 @@ struct Operation {
     bool tell_holes = false; ///< read: zeroes may be told as such instead of being read
     bool one_extent = false; ///< status: only the first extent will be used
 
+    bool may_extend = false;     ///< write, zero: the export grows if the range ends behind it
+    bool exact_size = false;     ///< resize: the client gets the size that it asked for, or an error
+    const void* cause = nullptr; ///< write, zero, resize: the connection that asks for a change of size
+
     /// write: the payload. read: where the data go if the backend does not lend its own memory.
     PooledBuffer buffer;
 
     nbd::Error error = nbd::Error::none;
     std::string message; ///< for people, where there is an error
+
+    bool size_changed = false;
+    std::uint64_t new_size = 0;  ///< resize, or where the size changed: the size of the export, in bytes
+    bool exposed_zeroes = false; ///< the change exposed bytes, and they are zero
 
     /// read: the data in order, `length` bytes altogether; they point into `buffer` or into memory of the
     /// backend that stays as long as the export.

@@ -1,7 +1,7 @@
 #include "reference-server/net/connection.hpp"
 
-#include "reference-server/backend/backend.hpp"
 #include "reference-server/backend/client_race.hpp"
+#include "reference-server/backend/operation.hpp"
 
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
@@ -26,9 +26,9 @@ constexpr std::size_t most_vectors = 256;
 /// How long the client has to take note of the end.
 constexpr std::chrono::seconds farewell{2};
 
-void carry_out(Backend& backend, Operation& operation) {
+void carry_out(Export& served, Operation& operation) {
     try {
-        backend.perform(operation);
+        served.perform(operation);
     } catch (const std::exception& error) {
         operation.fail(nbd::Error::io, error.what());
     }
@@ -47,7 +47,23 @@ Connection::Connection(const Surroundings& surroundings, Descriptor socket, Trac
 Connection::~Connection() = default;
 
 void Connection::start() {
+    session_.on_size_change([this, weak = weak_from_this()] {
+        surroundings_.reactor.post([weak] {
+            if (const auto self = weak.lock()) {
+                self->size_changed();
+            }
+        });
+    });
     guarded([this] { pump(); });
+}
+
+void Connection::size_changed() {
+    if (!closed_ && !lingering_) {
+        guarded([this] {
+            session_.tell_size();
+            pump();
+        });
+    }
 }
 
 void Connection::guarded(const std::function<void()>& body) {
@@ -108,7 +124,7 @@ void Connection::run_operations() {
     while (Operation* operation = session_.next_operation()) {
         bool done = false;
         try {
-            done = session_.backend().try_now(*operation);
+            done = session_.served().try_now(*operation);
         } catch (const std::exception& error) {
             operation->fail(nbd::Error::io, error.what());
             done = true;
@@ -126,7 +142,7 @@ void Connection::run_operations() {
 
 void Connection::send_in_background(Operation& operation) {
     boost::asio::post(surroundings_.workers, [self = shared_from_this(), &operation]() mutable {
-        carry_out(self->session_.backend(), operation);
+        carry_out(self->session_.served(), operation);
         // The worker keeps no reference, lest the connection is destroyed in the wrong thread.
         Reactor& reactor = self->surroundings_.reactor;
         reactor.post([owner = std::move(self), &operation] { owner->completed(operation); });

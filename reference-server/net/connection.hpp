@@ -43,6 +43,7 @@ class Connection : public EventSource, public std::enable_shared_from_this<Conne
     void drop();
 
   private:
+    void size_changed();
     void guarded(const std::function<void()>& body);
     void read_some();
     void run_operations();

@@ -159,6 +159,7 @@ class Server::Implementation {
   public:
     Implementation(const ServerOptions& options, ExportCatalogue& catalogue, std::vector<Listener> listeners)
       : options_(options)
+      , catalogue_(catalogue)
       , listeners_(std::move(listeners))
       , signals_(catch_ending_signals())
       , workers_(options.workers) {
@@ -227,21 +228,29 @@ class Server::Implementation {
                     fmt::print(stderr, "nbd-resize-server: cannot accept a connection: {}\n",
                                std::system_category().message(errno));
                     pause_accepting();
-                    reactor_.tick_while([this] {
-                        resume_accepting();
-                        return false;
-                    });
+                    retry_accepting_ = true;
+                    reactor_.tick_while([this] { return tick(); });
                 }
                 return;
             }
             const int on = 1;
             ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-            ++connections_;
+            if (++connections_ == 1) {
+                reactor_.tick_while([this] { return tick(); });
+            }
             const auto least =
                 std::min_element(threads_.begin(), threads_.end(),
                                  [](const auto& a, const auto& b) { return a->load() < b->load(); });
             (*least)->adopt(std::move(socket), make_trace(++accepted_));
         }
+    }
+
+    bool tick() {
+        if (std::exchange(retry_accepting_, false)) {
+            resume_accepting();
+        }
+        catalogue_.refresh();
+        return connections_ != 0;
     }
 
     [[nodiscard]] Trace make_trace(std::uint64_t number) const {
@@ -278,6 +287,8 @@ class Server::Implementation {
     }
 
     const ServerOptions options_;
+    ExportCatalogue& catalogue_;
+    bool retry_accepting_ = false;
     std::vector<Listener> listeners_;
     Descriptor signals_; ///< before any thread is started
     boost::asio::thread_pool workers_;

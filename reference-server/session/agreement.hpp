@@ -3,16 +3,16 @@
 // What a session is told to offer, and what client and server agree on.
 
 #include "protocol/numbers.hpp"
+#include "protocol/resize.hpp"
 #include "reference-server/export.hpp"
+#include "reference-server/session/reply_style.hpp"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace refserver {
-
-/// How replies look. Each style includes the possibility to negotiate less.
-enum class ReplyStyle { simple, structured, extended };
 
 /// How a session begins (Handshake).
 enum class Handshake { oldstyle, newstyle, fixed_newstyle };
@@ -43,12 +43,17 @@ struct ActiveContext {
 /// What holds during the transmission phase.
 struct Agreement {
     std::shared_ptr<Export> served;
-    std::uint64_t size = 0; ///< as the client was told, in bytes
     std::uint16_t transmission_flags = 0;
     ReplyStyle style = ReplyStyle::simple;
+    /// NBD_INFO_RESIZE as NBD_OPT_GO told it; nothing if it was not sent (RZ-INFO-7).
+    std::optional<nbd::InfoResize> resize_info;
     std::vector<ActiveContext> contexts;
 
     [[nodiscard]] bool offers(std::uint16_t flag) const { return (transmission_flags & flag) != 0; }
+    /// Whether NBD_INFO_RESIZE promised the `nbd::resize_capability` on this connection.
+    [[nodiscard]] bool promised(std::uint16_t capability) const {
+        return resize_info && (resize_info->capabilities & capability) != 0;
+    }
 };
 
 } // namespace refserver

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <limits>
 
 namespace refserver {
@@ -11,6 +12,7 @@ using nbd::Command;
 using nbd::Error;
 namespace flag = nbd::command_flag;
 namespace offer = nbd::transmission_flag;
+namespace can = nbd::resize_capability;
 
 template <class... Arguments>
 Refusal refuse(Error error, fmt::format_string<Arguments...> text, Arguments&&... arguments) {
@@ -38,7 +40,7 @@ std::optional<std::uint16_t> exposed_by(Command command) {
     case Command::write_zeroes:
         return offer::send_write_zeroes;
     case Command::resize:
-        break;
+        return offer::send_resize;
     }
     return std::nullopt;
 }
@@ -51,14 +53,21 @@ std::uint16_t allowed_flags(Command command, const Agreement& agreement) {
         break;
     case Command::write:
         allowed |= agreement.style == ReplyStyle::extended ? flag::payload_len : 0U;
+        allowed |= agreement.promised(can::automatic) ? flag::extend : 0U;
         break;
     case Command::write_zeroes:
+        allowed |= agreement.promised(can::automatic) ? flag::extend : 0U;
         allowed |= flag::no_hole;
         allowed |= agreement.offers(offer::send_fast_zero) ? flag::fast_zero : 0U;
         break;
     case Command::block_status:
         allowed |= flag::req_one;
         allowed |= agreement.offers(offer::block_status_payload) ? flag::payload_len : 0U;
+        break;
+    case Command::resize:
+        allowed |= agreement.promised(can::query) ? flag::query : 0U;
+        allowed |= agreement.promised(can::notify) ? flag::notify | flag::cancel : 0U;
+        allowed |= flag::no_hole;
         break;
     default:
         break;
@@ -102,22 +111,67 @@ std::optional<Refusal> check_length(const nbd::Request& request, const Agreement
     return std::nullopt;
 }
 
-} // namespace
-
-std::optional<Refusal> check_range(Command command, std::uint64_t offset, std::uint64_t length,
-                                   const Agreement& agreement) {
-    if (offset > agreement.size || length > agreement.size - offset) {
-        const bool adds = command == Command::write || command == Command::write_zeroes;
-        return refuse(adds ? Error::nospc : Error::inval,
-                      "{} bytes at offset {} are not within the export of {} bytes", length, offset,
-                      agreement.size);
-    }
+std::optional<Refusal> check_alignment(std::uint64_t offset, std::uint64_t length,
+                                       const Agreement& agreement) {
     const std::uint64_t block = agreement.served->options().block.minimum;
     if (offset % block != 0 || length % block != 0) {
         return refuse(Error::inval, "{} bytes at offset {} are not aligned to the minimum block size of {}",
                       length, offset, block);
     }
     return std::nullopt;
+}
+
+/// Malformed NBD_CMD_RESIZE. Whether the plain form is permitted, and to which size, is up to the export.
+std::optional<Refusal> check_resize(const nbd::Request& request) {
+    constexpr unsigned forms = flag::query | flag::notify | flag::cancel;
+    const unsigned form = request.flags & forms;
+    if (std::popcount(form) > 1) {
+        return refuse(Error::inval, "at most one of QUERY, NOTIFY and CANCEL can be asked for");
+    }
+    if (form != 0 && (request.flags & flag::no_hole) != 0) {
+        return refuse(Error::inval, "NBD_CMD_FLAG_NO_HOLE is for changing the size");
+    }
+    if (form != flag::notify && request.length != 0) {
+        return refuse(Error::inval, "the length of this NBD_CMD_RESIZE has to be 0, not {}", request.length);
+    }
+    if ((form == flag::query || form == flag::notify) && request.offset != 0) {
+        return refuse(Error::inval, "the offset of this NBD_CMD_RESIZE has to be 0, not {}", request.offset);
+    }
+    if (form == 0 && request.offset > nbd::max_resize) {
+        return refuse(Error::inval, "a size of {} bytes is more than {}", request.offset, nbd::max_resize);
+    }
+    return std::nullopt;
+}
+
+/// A request that may extend the export, and ends behind it.
+std::optional<Refusal> check_extension(const nbd::Request& request, const Agreement& agreement) {
+    if (request.offset > nbd::max_resize || request.length > nbd::max_resize - request.offset) {
+        return refuse(Error::inval, "{} bytes at offset {} end beyond {}", request.length, request.offset,
+                      nbd::max_resize);
+    }
+    return check_alignment(request.offset, request.length, agreement);
+}
+
+} // namespace
+
+bool may_extend(const nbd::Request& request, const Agreement& agreement) {
+    if ((request.type != Command::write && request.type != Command::write_zeroes) || request.length == 0 ||
+        !agreement.served->grows_by_writes()) {
+        return false;
+    }
+    const bool asks = (request.flags & flag::extend) != 0 && agreement.promised(can::automatic);
+    return asks || agreement.served->rules().knobs.consent == Consent::implicit;
+}
+
+std::optional<Refusal> check_range(Command command, std::uint64_t offset, std::uint64_t length,
+                                   const Agreement& agreement) {
+    const std::uint64_t size = agreement.served->size();
+    if (offset > size || length > size - offset) {
+        const bool adds = command == Command::write || command == Command::write_zeroes;
+        return refuse(adds ? Error::nospc : Error::inval,
+                      "{} bytes at offset {} are not within the export of {} bytes", length, offset, size);
+    }
+    return check_alignment(offset, length, agreement);
 }
 
 std::optional<Refusal> check(const nbd::Request& request, const Agreement& agreement) {
@@ -143,6 +197,9 @@ std::optional<Refusal> check(const nbd::Request& request, const Agreement& agree
         }
         return std::nullopt;
     }
+    if (request.type == Command::resize) {
+        return check_resize(request);
+    }
     if (request.type == Command::block_status) {
         if (agreement.contexts.empty()) {
             return refuse(Error::inval, "no metadata context was selected for this export");
@@ -154,7 +211,12 @@ std::optional<Refusal> check(const nbd::Request& request, const Agreement& agree
             return refuse(Error::inval, "NBD_CMD_BLOCK_STATUS needs a length");
         }
     }
-    if (auto refusal = check_range(request.type, request.offset, request.length, agreement)) {
+    const std::uint64_t size = agreement.served->size();
+    const bool within = request.offset <= size && request.length <= size - request.offset;
+    auto refusal = !within && may_extend(request, agreement)
+                       ? check_extension(request, agreement)
+                       : check_range(request.type, request.offset, request.length, agreement);
+    if (refusal) {
         return refusal;
     }
     return check_length(request, agreement);

@@ -46,7 +46,8 @@ Negotiation::Negotiation(const SessionOptions& options, ExportCatalogue& catalog
   : options_(options)
   , catalogue_(catalogue)
   , output_(output)
-  , trace_(trace) {}
+  , trace_(trace)
+  , most_(options.most) {}
 
 std::uint16_t Negotiation::handshake_flags() const {
     const unsigned flags =
@@ -65,17 +66,17 @@ void Negotiation::greet() {
         }
         return;
     }
-    auto served = find({});
+    auto [served, why_not] = find({});
     if (!served) {
-        return close("there is no default export");
+        return close("there is no default export: " + why_not);
     }
-    const nbd::OldstyleGreeting greeting{served->size(), 0, served->transmission_flags()};
+    const nbd::OldstyleGreeting greeting{served->size(), 0, transmission_flags(*served, {}, std::nullopt)};
     output_.add_copy(nbd::encode(greeting));
     output_.add_zeroes(nbd::handshake_padding);
     if (trace_) {
         trace_("< " + nbd::describe(greeting));
     }
-    agree(std::move(served), greeting.size, {});
+    agree(std::move(served), {}, std::nullopt);
 }
 
 std::size_t Negotiation::consume(nbd::Bytes input) {
@@ -151,7 +152,6 @@ std::size_t Negotiation::consume_skipped(nbd::Bytes input) {
             trace_("> " + nbd::describe(skipped_));
         }
         const LateError error = *std::exchange(late_error_, std::nullopt);
-        told_.reset();
         if (error.type == OptionReplyType::ack) {
             acknowledge(skipped_.option);
             close("the client aborted the handshake");
@@ -193,7 +193,7 @@ std::optional<Negotiation::LateError> Negotiation::refuse_unseen(const nbd::Opti
     case Option::starttls:
         return LateError{OptionReplyType::err_unsup, "this server does not support TLS"};
     case Option::structured_reply:
-        if (options_.most == ReplyStyle::simple) {
+        if (most_ == ReplyStyle::simple) {
             return LateError{OptionReplyType::err_unsup, "structured replies are switched off"};
         }
         if (style_ == ReplyStyle::extended) {
@@ -201,13 +201,13 @@ std::optional<Negotiation::LateError> Negotiation::refuse_unseen(const nbd::Opti
         }
         return std::nullopt;
     case Option::extended_headers:
-        if (options_.most != ReplyStyle::extended) {
+        if (most_ != ReplyStyle::extended) {
             return LateError{OptionReplyType::err_unsup, "extended headers are switched off"};
         }
         return std::nullopt;
     case Option::list_meta_context:
     case Option::set_meta_context:
-        if (options_.most == ReplyStyle::simple) {
+        if (most_ == ReplyStyle::simple) {
             return LateError{OptionReplyType::err_unsup, "structured replies are switched off"};
         }
         break;
@@ -235,7 +235,6 @@ void Negotiation::answer(const nbd::OptionRequest& request, nbd::Bytes payload) 
     if (is_info(request.option)) {
         return answer_info(request, payload);
     }
-    told_.reset();
     if (is_meta_context(request.option)) {
         answer_meta_context(request, payload);
     } else if (request.option == Option::list) {
@@ -248,20 +247,18 @@ void Negotiation::answer(const nbd::OptionRequest& request, nbd::Bytes payload) 
 
 void Negotiation::answer_export_name(nbd::Bytes payload) {
     const std::string_view name = as_text(payload);
-    auto served = is_protocol_string(name) ? find(name) : nullptr;
+    auto [served, why_not] = is_protocol_string(name) ? find(name) : Found{nullptr, "its name is no text"};
     if (!served) {
-        return close(fmt::format("the client asked for an unknown export, {}", nbd::quoted(name)));
+        return close(
+            fmt::format("the client asked for an unknown export, {}: {}", nbd::quoted(name), why_not));
     }
     if (served->options().require_block_size) {
         return close("the client did not ask for block sizes, which this export requires");
     }
-    nbd::ExportNameReply message;
-    try {
-        message.size = served->size();
-    } catch (const std::system_error& error) {
-        return close(error.what());
+    if (style_ > served->rules().knobs.replies) {
+        return close("the client negotiated other replies than this export has");
     }
-    message.transmission_flags = transmission_flags(*served, name);
+    const nbd::ExportNameReply message{served->size(), transmission_flags(*served, name, std::nullopt)};
     output_.add_copy(nbd::encode(message));
     if ((*client_flags_ & nbd::client_flag::no_zeroes) == 0) {
         output_.add_zeroes(nbd::handshake_padding);
@@ -270,7 +267,7 @@ void Negotiation::answer_export_name(nbd::Bytes payload) {
         trace_("> export name " + nbd::quoted(name));
         trace_("< " + nbd::describe(message));
     }
-    agree(std::move(served), message.size, name);
+    agree(std::move(served), name, std::nullopt);
 }
 
 void Negotiation::answer_list(const nbd::OptionRequest& request) {
@@ -282,7 +279,6 @@ void Negotiation::answer_list(const nbd::OptionRequest& request) {
 }
 
 void Negotiation::answer_info(const nbd::OptionRequest& request, nbd::Bytes payload) {
-    const auto told = std::exchange(told_, std::nullopt);
     const auto decoded = nbd::decode<nbd::InfoRequest>(payload);
     if (!decoded) {
         return reply_error(request.option, OptionReplyType::err_invalid, decoded.error().describe());
@@ -296,19 +292,16 @@ void Negotiation::answer_info(const nbd::OptionRequest& request, nbd::Bytes payl
         return reply_error(request.option, OptionReplyType::err_invalid,
                            "the export name is not a string of at most 4096 bytes of UTF-8 without NUL");
     }
-    auto served = find(name);
+    auto [served, why_not] = find(name);
     if (!served) {
         return reply_error(request.option, OptionReplyType::err_unknown,
-                           fmt::format("there is no export {}", nbd::quoted(name)));
+                           fmt::format("there is no export {}: {}", nbd::quoted(name), why_not));
     }
-    std::uint64_t size = 0;
-    try {
-        const bool same =
-            told && told->served == served &&
-            std::equal(payload.begin(), payload.end(), told->parameters.begin(), told->parameters.end());
-        size = same ? told->size : served->size();
-    } catch (const std::system_error& error) {
-        return reply_error(request.option, OptionReplyType::err_unknown, error.what());
+    if (style_ > served->rules().knobs.replies) {
+        return reply_error(
+            request.option, OptionReplyType::err_policy,
+            "the knob replies of this export allows less than was negotiated: connect again, and "
+            "negotiate less");
     }
     const ExportOptions& options = served->options();
     const bool asked_block_size = wants(message, nbd::InfoType::block_size);
@@ -328,13 +321,19 @@ void Negotiation::answer_info(const nbd::OptionRequest& request, nbd::Bytes payl
         reply(request.option, OptionReplyType::info,
               nbd::InfoText{nbd::InfoType::description, options.description});
     }
+    const std::uint64_t size = served->size();
+    const auto info =
+        wants(message, nbd::InfoType::resize) ? served->resize_info(style_, size) : std::nullopt;
+    if (info) {
+        reply(request.option, OptionReplyType::info, *info);
+    }
     reply(request.option, OptionReplyType::info,
-          nbd::InfoExport{nbd::InfoType::export_, size, transmission_flags(*served, name)});
+          nbd::InfoExport{nbd::InfoType::export_, size, transmission_flags(*served, name, info)});
     acknowledge(request.option);
     if (request.option == Option::go) {
-        agree(std::move(served), size, name);
+        agree(std::move(served), name, info);
     } else {
-        told_ = Told{nbd::Buffer(payload.begin(), payload.end()), std::move(served), size};
+        most_ = std::min(options_.most, served->rules().knobs.replies);
     }
 }
 
@@ -359,10 +358,11 @@ void Negotiation::answer_meta_context(const nbd::OptionRequest& request, nbd::By
         return reply_error(request.option, OptionReplyType::err_invalid,
                            "names and queries are strings of at most 4096 bytes of UTF-8 without NUL");
     }
-    const auto served = find(message.export_name);
+    const auto [served, why_not] = find(message.export_name);
     if (!served) {
-        return reply_error(request.option, OptionReplyType::err_unknown,
-                           fmt::format("there is no export {}", nbd::quoted(message.export_name)));
+        return reply_error(
+            request.option, OptionReplyType::err_unknown,
+            fmt::format("there is no export {}: {}", nbd::quoted(message.export_name), why_not));
     }
     // Queries in other namespaces and unknown names in this one are to be ignored.
     const bool matches =
@@ -380,15 +380,24 @@ void Negotiation::answer_meta_context(const nbd::OptionRequest& request, nbd::By
     acknowledge(request.option);
 }
 
-std::shared_ptr<Export> Negotiation::find(std::string_view name) const {
-    return catalogue_.find(name);
+Found Negotiation::find(std::string_view name) const {
+    Found found = catalogue_.find(name);
+    if (found.served) {
+        try {
+            found.served->refresh();
+        } catch (const std::system_error& error) {
+            return {nullptr, error.what()};
+        }
+    }
+    return found;
 }
 
 bool Negotiation::contexts_selected_for(std::string_view name) const {
     return selected_ && selected_->export_name == name;
 }
 
-std::uint16_t Negotiation::transmission_flags(const Export& served, std::string_view name) const {
+std::uint16_t Negotiation::transmission_flags(const Export& served, std::string_view name,
+                                              const std::optional<nbd::InfoResize>& info) const {
     unsigned flags = served.transmission_flags();
     if (style_ != ReplyStyle::simple && served.options().features.df) {
         flags |= nbd::transmission_flag::send_df;
@@ -396,14 +405,19 @@ std::uint16_t Negotiation::transmission_flags(const Export& served, std::string_
     if (style_ == ReplyStyle::extended && contexts_selected_for(name)) {
         flags |= nbd::transmission_flag::block_status_payload;
     }
+    constexpr unsigned learning = nbd::resize_capability::query | nbd::resize_capability::notify;
+    if (served.grows_on_request() || (info && (info->capabilities & learning) != 0)) {
+        flags |= nbd::transmission_flag::send_resize;
+    }
     return static_cast<std::uint16_t>(flags);
 }
 
-void Negotiation::agree(std::shared_ptr<Export> served, std::uint64_t size, std::string_view name) {
-    agreement_.transmission_flags = transmission_flags(*served, name);
+void Negotiation::agree(std::shared_ptr<Export> served, std::string_view name,
+                        std::optional<nbd::InfoResize> info) {
+    agreement_.transmission_flags = transmission_flags(*served, name, info);
     agreement_.served = std::move(served);
-    agreement_.size = size;
     agreement_.style = style_;
+    agreement_.resize_info = info;
     if (contexts_selected_for(name)) {
         agreement_.contexts = selected_->contexts;
     }

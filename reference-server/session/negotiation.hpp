@@ -45,12 +45,6 @@ class Negotiation {
         std::string export_name;
         std::vector<ActiveContext> contexts;
     };
-    /// What NBD_OPT_INFO told: NBD_OPT_GO with the same parameters right after it has to tell the same.
-    struct Told {
-        nbd::Buffer parameters;
-        std::shared_ptr<Export> served;
-        std::uint64_t size = 0;
-    };
     struct LateError {
         nbd::OptionReplyType type = nbd::OptionReplyType::err_unsup;
         std::string message;
@@ -69,10 +63,12 @@ class Negotiation {
     void answer_info(const nbd::OptionRequest& request, nbd::Bytes payload);
     void answer_meta_context(const nbd::OptionRequest& request, nbd::Bytes payload);
 
-    [[nodiscard]] std::shared_ptr<Export> find(std::string_view name) const;
-    [[nodiscard]] std::uint16_t transmission_flags(const Export& served, std::string_view name) const;
+    [[nodiscard]] Found find(std::string_view name) const;
+    /// `info` is the NBD_INFO_RESIZE of the same reply, if there is one.
+    [[nodiscard]] std::uint16_t transmission_flags(const Export& served, std::string_view name,
+                                                   const std::optional<nbd::InfoResize>& info) const;
     [[nodiscard]] bool contexts_selected_for(std::string_view name) const;
-    void agree(std::shared_ptr<Export> served, std::uint64_t size, std::string_view name);
+    void agree(std::shared_ptr<Export> served, std::string_view name, std::optional<nbd::InfoResize> info);
     void close(std::string reason);
 
     template <class Payload>
@@ -90,8 +86,9 @@ class Negotiation {
     std::optional<std::uint32_t> client_flags_;
     bool shutting_down_ = false;
     ReplyStyle style_ = ReplyStyle::simple;
+    /// The most that may be negotiated: less than the options say once the client asked for such an export.
+    ReplyStyle most_;
     std::optional<SelectedContexts> selected_;
-    std::optional<Told> told_;
     Agreement agreement_;
 
     nbd::OptionRequest skipped_;

@@ -118,6 +118,7 @@ std::size_t OutputQueue::gather(std::span<iovec> vectors) const {
 
 void OutputQueue::consume(std::uint64_t size) {
     size_ -= size;
+    total_sent_ += size;
     sent_of_first_ += size;
     while (!segments_.empty() && sent_of_first_ >= segments_.front().size()) {
         sent_of_first_ -= segments_.front().size();

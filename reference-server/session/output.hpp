@@ -41,6 +41,9 @@ class OutputQueue {
     [[nodiscard]] bool empty() const { return segments_.empty(); }
     /// Bytes that wait.
     [[nodiscard]] std::uint64_t size() const { return size_; }
+    /// All bytes that were added so far, and all that were sent.
+    [[nodiscard]] std::uint64_t total_added() const { return total_sent_ + size_; }
+    [[nodiscard]] std::uint64_t total_sent() const { return total_sent_; }
     /// Bytes of memory that are held for them, borrowed ones not counted.
     [[nodiscard]] std::uint64_t held() const { return held_ + segments_.size() * sizeof(Segment); }
 
@@ -60,6 +63,7 @@ class OutputQueue {
     BufferPool& pool_;
     std::deque<Segment> segments_;
     std::uint64_t sent_of_first_ = 0;
+    std::uint64_t total_sent_ = 0;
     std::uint64_t size_ = 0;
     std::uint64_t held_ = 0;
 };

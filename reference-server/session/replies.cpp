@@ -161,4 +161,21 @@ void Replies::status(const nbd::Request& request, std::uint32_t context, const s
     }
 }
 
+std::uint8_t* Replies::size(const nbd::Request& request, const nbd::ResizeChunk& chunk, bool done) {
+    chunk_header(request, done, nbd::ChunkType::resize, nbd::wire_size<nbd::ResizeChunk>);
+    std::uint8_t* const payload = output_.add_header(nbd::wire_size<nbd::ResizeChunk>);
+    nbd::encode_fixed(payload, chunk);
+    if (trace_) {
+        trace_("<   " + nbd::describe(chunk));
+    }
+    return payload;
+}
+
+void Replies::replace_size(std::uint8_t* payload, const nbd::ResizeChunk& chunk) {
+    nbd::encode_fixed(payload, chunk);
+    if (trace_) {
+        trace_("<   instead: " + nbd::describe(chunk));
+    }
+}
+
 } // namespace refserver

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/resize.hpp"
 #include "protocol/transmission.hpp"
 #include "reference-server/backend/operation.hpp"
 #include "reference-server/session/agreement.hpp"
@@ -31,6 +32,11 @@ class Replies {
     /// The extents of one metadata context; `last` for the last context.
     void status(const nbd::Request& request, std::uint32_t context, const std::vector<Extent>& extents,
                 bool last);
+
+    /// A size, as a chunk of its own; returns where its payload lies as long as it is not sent.
+    std::uint8_t* size(const nbd::Request& request, const nbd::ResizeChunk& chunk, bool done);
+    /// Replaces the payload of a chunk that is not sent yet.
+    void replace_size(std::uint8_t* payload, const nbd::ResizeChunk& chunk);
 
   private:
     void simple_header(const nbd::Request& request, nbd::Error error);

@@ -22,7 +22,7 @@ Session::Session(const SessionOptions& options, ExportCatalogue& catalogue, Buff
   , trace_(trace)
   , output_(pool)
   , negotiation_(options, catalogue, output_, trace)
-  , input_(std::make_unique_for_overwrite<std::uint8_t[]>(input_size)) {
+  , input_(pool.take(input_size)) {
     negotiation_.greet();
     process();
 }
@@ -37,7 +37,7 @@ bool Session::wants_input() const {
 std::array<iovec, 2> Session::input_space() {
     std::span<std::uint8_t> payload;
     if (begin_ != 0 && input_size - end_ < input_size / 2) {
-        std::memmove(input_.get(), input_.get() + begin_, end_ - begin_);
+        std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
         end_ -= begin_;
         begin_ = 0;
     }
@@ -49,7 +49,7 @@ std::array<iovec, 2> Session::input_space() {
         }
     }
     offered_payload_ = payload.size();
-    const iovec input{input_.get() + end_, room};
+    const iovec input{input_.data() + end_, room};
     if (payload.empty()) {
         return {input, iovec{nullptr, 0}};
     }
@@ -68,7 +68,7 @@ void Session::received(std::size_t size) {
 
 void Session::process() {
     while (!ended_) {
-        const nbd::Bytes input(input_.get() + begin_, end_ - begin_);
+        const nbd::Bytes input(input_.data() + begin_, end_ - begin_);
         std::size_t used = 0;
         if (transmission_) {
             used = input.empty() ? 0 : transmission_->consume(input);
@@ -93,6 +93,9 @@ void Session::process() {
         if (no_more_input_ && has_room()) {
             ended_ = true;
             reason_ = "the client closed the connection";
+            if (transmission_) {
+                transmission_->end_subscription();
+            }
         }
         break;
     }
@@ -107,7 +110,7 @@ bool Session::has_room() const {
 
 void Session::enter_transmission() {
     transmission_ =
-        std::make_unique<Transmission>(options_, negotiation_.agreement(), pool_, output_, trace_);
+        std::make_unique<Transmission>(options_, negotiation_.agreement(), pool_, output_, trace_, wake_);
     if (shutting_down_) {
         transmission_->shut_down();
     }
@@ -135,12 +138,20 @@ Operation* Session::next_operation() {
 void Session::complete(Operation& operation) {
     --handed_out_;
     transmission_->complete(operation);
+    tell_size();
     process();
 }
 
 void Session::sent(std::uint64_t size) {
     output_.consume(size);
+    tell_size();
     process();
+}
+
+void Session::tell_size() {
+    if (transmission_ && !ended_) {
+        transmission_->tell_size();
+    }
 }
 
 void Session::shut_down() {

@@ -15,14 +15,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <sys/uio.h>
 
 namespace refserver {
-
-class Backend;
 
 class Session {
   public:
@@ -41,11 +40,16 @@ class Session {
     /// The connection is gone: nothing more can be received or sent.
     void abandon();
 
-    /// An operation for `backend()`; null if there is none at the moment.
+    /// An operation for `served()`; null if there is none at the moment.
     [[nodiscard]] Operation* next_operation();
     void complete(Operation& operation);
-    /// The backend of the export that was chosen. Only during the transmission phase.
-    [[nodiscard]] Backend& backend() const { return transmission_->agreement().served->backend(); }
+    /// The export that was chosen. Only during the transmission phase.
+    [[nodiscard]] Export& served() const { return *transmission_->agreement().served; }
+
+    /// `wake` is called, possibly from another thread, when `tell_size()` has something to tell.
+    void on_size_change(std::function<void()> wake) { wake_ = std::move(wake); }
+    /// Puts what a subscription has to tell into the output.
+    void tell_size();
 
     [[nodiscard]] const OutputQueue& output() const { return output_; }
     void sent(std::uint64_t size);
@@ -74,7 +78,8 @@ class Session {
     OutputQueue output_;
     Negotiation negotiation_;
     std::unique_ptr<Transmission> transmission_;
-    std::unique_ptr<std::uint8_t[]> input_;
+    PooledBuffer input_;
+    std::function<void()> wake_;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
     std::size_t offered_payload_ = 0; ///< size of the first part of the last `input_space()`

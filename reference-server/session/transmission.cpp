@@ -40,6 +40,8 @@ Operation::Kind kind_of(Command command) {
         return Operation::Kind::zero;
     case Command::block_status:
         return Operation::Kind::status;
+    case Command::resize:
+        return Operation::Kind::resize;
     default:
         return Operation::Kind::read;
     }
@@ -48,7 +50,7 @@ Operation::Kind kind_of(Command command) {
 } // namespace
 
 Transmission::Transmission(const SessionOptions& options, Agreement agreement, BufferPool& pool,
-                           OutputQueue& output, const Trace& trace)
+                           OutputQueue& output, const Trace& trace, std::function<void()> wake)
   : options_(options)
   , agreement_(std::move(agreement))
   , header_style_(agreement_.style == ReplyStyle::extended ? nbd::HeaderStyle::extended
@@ -56,7 +58,8 @@ Transmission::Transmission(const SessionOptions& options, Agreement agreement, B
   , pool_(pool)
   , output_(output)
   , trace_(trace)
-  , replies_(agreement_.style, output, trace) {}
+  , replies_(agreement_.style, output, trace)
+  , wake_(std::move(wake)) {}
 
 Transmission::~Transmission() {
     abandon();
@@ -131,6 +134,9 @@ void Transmission::begin(const nbd::Request& request) {
     }
     if (payload != 0) {
         return begin_payload(request, payload);
+    }
+    if (request.type == Command::resize) {
+        return begin_resize(request);
     }
     auto flight = take_slot(request);
     if (request.type == Command::block_status) {
@@ -219,6 +225,8 @@ std::unique_ptr<Transmission::InFlight> Transmission::take_slot(const nbd::Reque
         flight = std::move(spare_.back());
         spare_.pop_back();
         flight->error = nbd::Error::none;
+        flight->size_changed = false;
+        flight->exposed_zeroes = false;
         flight->message.clear();
         flight->pieces.clear();
         flight->extents.clear();
@@ -233,13 +241,17 @@ std::unique_ptr<Transmission::InFlight> Transmission::take_slot(const nbd::Reque
     flight->fast = (request.flags & flag::fast_zero) != 0;
     flight->tell_holes = agreement_.style != ReplyStyle::simple && (request.flags & flag::df) == 0;
     flight->one_extent = (request.flags & flag::req_one) != 0;
+    flight->may_extend = may_extend(request, agreement_);
+    flight->exact_size = agreement_.style == ReplyStyle::simple || !agreement_.resize_info;
+    flight->cause = this;
     return flight;
 }
 
 void Transmission::start(std::unique_ptr<InFlight> flight) {
     InFlight& started = *flight.release();
     ++in_progress_;
-    const bool nothing_to_do = started.length == 0 && started.kind != Operation::Kind::flush;
+    const bool nothing_to_do = started.length == 0 && started.kind != Operation::Kind::flush &&
+                               started.kind != Operation::Kind::resize;
     if (nothing_to_do) {
         replies_.success(started.request);
         return release(started);
@@ -290,7 +302,7 @@ void Transmission::complete(Operation& operation) {
         answer_status(flight);
         break;
     default:
-        replies_.success(flight.request);
+        answer_changed_size(flight);
         break;
     }
     release(flight);
@@ -320,7 +332,7 @@ void Transmission::answer_status(InFlight& flight) {
                                    ? std::numeric_limits<std::uint64_t>::max()
                                    : std::numeric_limits<std::uint32_t>::max();
     const std::uint64_t unit = std::max<std::uint64_t>(block, nbd::default_min_block);
-    const ExtentRules rules{flight.offset, flight.length,      agreement_.size,
+    const ExtentRules rules{flight.offset, flight.length,      agreement_.served->size(),
                             block,         most / unit * unit, flight.one_extent};
     const std::vector<Extent> extents = to_reply(flight.extents, rules);
     for (const std::uint32_t& context : flight.contexts) {
@@ -335,6 +347,7 @@ void Transmission::refuse(const nbd::Request& request, const Refusal& refusal) {
 void Transmission::abandon() {
     abandoned_ = true;
     closing_ = true;
+    end_subscription();
     for (auto* queue : {&ready_, &waiting_parts_}) {
         for (InFlight* flight : *queue) {
             release(*flight);
@@ -347,6 +360,7 @@ void Transmission::abandon() {
 
 void Transmission::close(std::string reason) {
     closing_ = true;
+    end_subscription();
     reason_ = std::move(reason);
 }
 

@@ -2,6 +2,7 @@
 
 #include "protocol/transmission.hpp"
 #include "reference-server/backend/operation.hpp"
+#include "reference-server/resize/subscription.hpp"
 #include "reference-server/session/agreement.hpp"
 #include "reference-server/session/checks.hpp"
 #include "reference-server/session/output.hpp"
@@ -11,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,7 +26,7 @@ namespace refserver {
 class Transmission {
   public:
     Transmission(const SessionOptions& options, Agreement agreement, BufferPool& pool, OutputQueue& output,
-                 const Trace& trace);
+                 const Trace& trace, std::function<void()> wake = {});
     ~Transmission();
     Transmission(const Transmission&) = delete;
     Transmission& operator=(const Transmission&) = delete;
@@ -48,7 +50,12 @@ class Transmission {
     void abandon();
 
     /// From now on requests are answered with NBD_ESHUTDOWN.
-    void shut_down() { shutting_down_ = true; }
+    void shut_down();
+
+    /// Puts a notification into the output if the subscription has one, and none is half sent.
+    void tell_size();
+    /// Ends the subscription, if there is one, without a word.
+    void end_subscription();
 
     /// True while further requests have to wait, because too much is in progress.
     [[nodiscard]] bool saturated() const;
@@ -57,7 +64,7 @@ class Transmission {
     [[nodiscard]] bool closing() const { return closing_; }
     /// Why, for the log.
     [[nodiscard]] const std::string& reason() const { return reason_; }
-    /// Requests that were not answered yet.
+    /// Requests that were not answered yet, an open subscription not counted.
     [[nodiscard]] std::size_t in_progress() const { return in_progress_; }
     [[nodiscard]] const Agreement& agreement() const { return agreement_; }
 
@@ -67,6 +74,27 @@ class Transmission {
         nbd::Request request;
         std::uint64_t read_end = 0; ///< where a read that takes several operations ends
         std::vector<std::uint32_t> contexts;
+    };
+
+    /// An open subscription to the size (NBD_CMD_RESIZE, Notify and cancel).
+    struct Subscribed {
+        Subscribed(const void* owner, const std::function<void()>& wake, const nbd::Request& asked)
+          : source(owner, wake)
+          , request(asked)
+          , unlimited(asked.length == 0)
+          , credit(asked.length) {}
+
+        Subscription source;
+        nbd::Request request;
+        bool unlimited;
+        std::uint64_t credit; ///< notifications that are left
+    };
+    /// The last notification, which as long as nothing of it is sent can be replaced (RZ-NOTE-4).
+    struct Unsent {
+        std::uint64_t begin = 0; ///< in the whole output
+        std::uint64_t end = 0;
+        std::uint8_t* payload = nullptr;
+        SizeNote note;
     };
 
     [[nodiscard]] bool has_room() const;
@@ -79,6 +107,11 @@ class Transmission {
     void next_part(InFlight& flight);
     void answer_read(InFlight& flight);
     void answer_status(InFlight& flight);
+    void answer_changed_size(const InFlight& flight);
+    void begin_resize(const nbd::Request& request);
+    void subscribe(const nbd::Request& request);
+    void cancel(const nbd::Request& request);
+    void notify(const SizeNote& note);
     void refuse(const nbd::Request& request, const Refusal& refusal);
     void close(std::string reason);
     [[nodiscard]] std::unique_ptr<InFlight> take_slot(const nbd::Request& request);
@@ -91,6 +124,10 @@ class Transmission {
     OutputQueue& output_;
     const Trace& trace_;
     Replies replies_;
+
+    const std::function<void()> wake_;
+    std::unique_ptr<Subscribed> subscription_;
+    Unsent unsent_;
 
     std::deque<InFlight*> ready_;         ///< to be handed out
     std::deque<InFlight*> waiting_parts_; ///< reads whose next part waits for room in the output

@@ -109,7 +109,7 @@ TEST(CommandLine, wrong_usage_is_explained) {
         std::vector<const char*> arguments;
         const char* part_of_the_message;
     } const cases[] = {
-        {{}, "name a FILE"},
+        {{"--memory", "1M", "--size", "2M"}, "exclude each other"},
         {{"a", "--memory", "1M"}, "exclude each other"},
         {{"a", "b"}, "b"},
         {{"--memory", "1Q"}, "unknown unit"},

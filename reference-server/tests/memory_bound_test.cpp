@@ -64,7 +64,7 @@ struct Flood {
 
     void complete(const std::vector<Operation*>& operations) {
         for (Operation* operation : operations) {
-            session.backend().perform(*operation);
+            session.served().perform(*operation);
             session.complete(*operation);
         }
     }
@@ -177,7 +177,7 @@ TEST(Bounds, a_read_in_many_parts_holds_one_of_them) {
         EXPECT_EQ(session.next_operation(), nullptr) << "two parts at a time";
         ++parts;
         received += operation->length;
-        session.backend().perform(*operation);
+        session.served().perform(*operation);
         session.complete(*operation);
         EXPECT_EQ(session.next_operation(), nullptr) << "the next part must wait until this one is sent";
         session.sent(session.output().size());

@@ -107,7 +107,7 @@ void Conversation::drive() {
     std::array<iovec, 7> vectors;
     do {
         while (Operation* operation = session_.next_operation()) {
-            session_.backend().perform(*operation);
+            session_.served().perform(*operation);
             session_.complete(*operation);
         }
         const std::size_t count = session_.output().gather(vectors);

@@ -381,7 +381,7 @@ TEST(OutOfOrder, replies_follow_completion) {
     EXPECT_EQ(session.next_operation(), nullptr);
     for (Operation* operation : {second, first}) {
         EXPECT_FALSE(session.finished()) << "before all requests are answered";
-        session.backend().perform(*operation);
+        session.served().perform(*operation);
         session.complete(*operation);
     }
     std::array<iovec, 8> vectors;
