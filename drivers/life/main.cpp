@@ -69,19 +69,25 @@ LifeSetup read_order(const json::object& order, const LifeSetup& defaults) {
     static const Words<External> external{
         {"none", External::none}, {"grow", External::grow}, {"shrink", External::shrink}};
     LifeSetup setup = defaults;
+    setup.socket = order.at("socket").as_string();
     setup.export_name = order.at("export").as_string();
     read_client(order.at("client").as_string(), setup);
     setup.external = one_of(external, "external", order.at("external").as_string());
     return setup;
 }
 
+/// The control sockets that were used before stay open.
+using Controls = std::map<std::string, Control>;
+
 /// The report for one line; `id` is null as long as it is not known.
-json::object answer(const std::string& line, const LifeSetup& defaults, Control& control) {
+json::object answer(const std::string& line, const LifeSetup& defaults, Controls& controls) {
     json::object report{{"id", nullptr}};
     try {
         const json::value value = json::parse(line);
         const json::object& order = value.as_object();
         report["id"] = order.at("id");
+        const std::string path(order.at("control").as_string());
+        Control& control = controls.try_emplace(path, path).first->second;
         const Answers answers = lead_life(read_order(order, defaults), control);
         report["answers"] = json::array(answers.begin(), answers.end());
     } catch (const std::exception& error) {
@@ -90,21 +96,20 @@ json::object answer(const std::string& line, const LifeSetup& defaults, Control&
     return report;
 }
 
-int run(const std::string& socket, const std::string& control_path) {
+int run() {
     LifeSetup defaults;
-    defaults.socket = socket;
     defaults.options.contexts.clear();
     defaults.options.strict = false; // what a client believes wrongly is to show at the server
     defaults.options.timeout = std::chrono::seconds(10);
     defaults.preferences.credits = 8;
-    Control control(control_path);
+    Controls controls;
     const auto& names = question_names();
     std::cout << json::serialize(
                      json::object{{"driver", "reference"}, {"life", json::array(names.begin(), names.end())}})
               << '\n'
               << std::flush;
     for (std::string line; std::getline(std::cin, line);) {
-        std::cout << json::serialize(answer(line, defaults, control)) << '\n' << std::flush;
+        std::cout << json::serialize(answer(line, defaults, controls)) << '\n' << std::flush;
     }
     return std::cout ? 0 : 1;
 }
@@ -117,23 +122,13 @@ int main(int argc, char** argv) {
         "of them to standard output, one JSON object a line, as docs/driver-protocol.md says.",
         "nbd-driver-life");
     app.set_version_flag("-V,--version", std::string("nbd-driver-life ") + NBD_PROJECT_VERSION);
-    std::string socket;
-    std::string control;
-    app.add_option("--unix", socket, "The server's Unix socket")->required()->type_name("PATH");
-    app.add_option("--control", control, "The server's control socket")->required()->type_name("PATH");
     app.footer(
-        "Exit status: 0 when standard input ended, 1 when there is no control socket or results could not be "
-        "written, 2 for wrong usage.");
+        "Exit status: 0 when standard input ended, 1 when results could not be written, 2 for wrong usage.");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }
     std::ios::sync_with_stdio(false);
-    try {
-        return run(socket, control);
-    } catch (const std::exception& error) {
-        fmt::print(stderr, "nbd-driver-life: {}\n", error.what());
-        return 1;
-    }
+    return run();
 }

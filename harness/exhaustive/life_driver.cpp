@@ -37,6 +37,8 @@ LifeDriver::LifeDriver(const Launch& launch, std::chrono::milliseconds patience)
 
 void LifeDriver::send(const LifeOrder& order) {
     process_.write_line(json::serialize(json::object{{"id", order.id},
+                                                     {"socket", order.socket},
+                                                     {"control", order.control},
                                                      {"export", order.export_name},
                                                      {"client", order.client},
                                                      {"external", order.external}}),

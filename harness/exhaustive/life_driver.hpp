@@ -16,6 +16,8 @@ namespace harness {
 /// One life to lead.
 struct LifeOrder {
     std::size_t id = 0;
+    std::string socket;  ///< where the server listens
+    std::string control; ///< its control socket
     std::string export_name;
     std::string client;   ///< the client's knobs as text: "ask=info,replies=simple,…"
     std::string external; ///< what happens to the storage: "none", "grow", "shrink"

@@ -6,24 +6,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <string_view>
 
 namespace harness {
 namespace {
 
-constexpr std::array<std::string_view, 3> known_placeholders{"bin", "control", "socket"};
-
-std::vector<std::string> read_command(const YamlNode& node) {
+std::vector<std::string> read_command(const YamlNode& node, const std::vector<std::string>& known) {
     const std::vector<std::string> words = node.texts();
     if (words.empty()) {
         node.fail("a command has at least the name of a program");
     }
     for (const std::string& word : words) {
         for (const std::string& name : placeholders_in(word)) {
-            if (std::ranges::find(known_placeholders, name) == known_placeholders.end()) {
-                node.fail(fmt::format(
-                    "there is no placeholder {{{}}} here, only {{bin}}, {{socket}} and {{control}}", name));
+            if (std::ranges::find(known, name) == known.end()) {
+                node.fail(fmt::format("there is no placeholder {{{}}} here, only {{{}}}", name,
+                                      fmt::join(known, "}, {")));
             }
         }
     }
@@ -39,8 +35,9 @@ LifeSuite load_life_suite(const std::filesystem::path& file) {
     suite.name = map.required("suite").text();
     suite.title = map.required("title").text();
     suite.life = file.parent_path() / map.required("life").text();
-    suite.server = read_command(map.required("server"));
-    suite.client = read_command(map.required("client"));
+    suite.server_per = map.required("server-per").text();
+    suite.server = read_command(map.required("server"), {"bin", "control", "socket", "value"});
+    suite.client = read_command(map.required("client"), {"bin"});
     suite.export_keys = map.required("export").text();
     map.finish();
     return suite;

@@ -11,8 +11,10 @@ struct LifeSuite {
     std::string name; ///< "resize-exhaustive"
     std::string title;
     std::filesystem::path life;      ///< the oracle's tables
-    std::vector<std::string> server; ///< how to start it; {bin}, {socket} and {control} are filled in
-    std::vector<std::string> client; ///< its driver, likewise
+    std::string server_per;          ///< a knob of the server, each value of which has a server of its own
+    std::vector<std::string> server; ///< how to start it; {bin}, {socket}, {control} and {value}, that of the
+                                     ///< knob, are filled in
+    std::vector<std::string> client; ///< how to start its driver; {bin} is filled in
     std::string export_keys;         ///< what is added to the knobs in an export name: "size=1MiB,limit=4MiB"
 };
 

@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 
 namespace harness {
@@ -34,15 +35,23 @@ constexpr std::size_t lives_per_report = 32;
 /// Peers that end again and again are given up.
 constexpr unsigned most_restarts = 100;
 
-/// The server that all lives of a run share, started again if it ends.
+/// A server that many lives share, started again if it ends.
 class SharedServer {
   public:
-    SharedServer(const LifePlace& place, Placeholders values)
+    SharedServer(const LifePlace& place, const std::string& value, const std::filesystem::path& folder)
       : place_(place)
-      , values_(std::move(values))
-      , socket_(values_.texts.at("socket")) {
+      , socket_(folder / ("s." + value))
+      , control_(folder / ("c." + value))
+      , log_(place.logs / fmt::format("server-{}.log", value)) {
+        values_.texts = {{"bin", place.programs.string()},
+                         {"socket", socket_.string()},
+                         {"control", control_.string()},
+                         {"value", value}};
         start();
     }
+
+    [[nodiscard]] const std::filesystem::path& socket() const { return socket_; }
+    [[nodiscard]] const std::filesystem::path& control() const { return control_; }
 
     /// Where the server has ended: how, once; and it runs again. Nothing if it runs.
     [[nodiscard]] std::optional<std::string> revive() {
@@ -63,7 +72,7 @@ class SharedServer {
     void start() {
         Launch launch;
         launch.argv = expand(place_.suite->server, values_);
-        launch.log = place_.logs / "server.log";
+        launch.log = log_;
         process_ = std::make_unique<Process>(Process::start(launch));
         if (wait_until_accepting(UnixAddress{socket_}, Clock::now() + start_limit, process_.get()) !=
             Readiness::ready) {
@@ -73,8 +82,10 @@ class SharedServer {
     }
 
     const LifePlace& place_;
-    const Placeholders values_;
+    Placeholders values_;
     const std::filesystem::path socket_;
+    const std::filesystem::path control_;
+    const std::filesystem::path log_;
     std::mutex mutex_;
     std::unique_ptr<Process> process_;
     unsigned restarts_ = 0;
@@ -94,12 +105,52 @@ std::vector<std::size_t> match_questions(const std::vector<std::string>& driver,
     return positions;
 }
 
+/// The servers of a run, one for each value of a knob.
+class Servers {
+  public:
+    Servers(const LifePlace& place, const std::vector<std::size_t>& combinations)
+      : knobs_(*place.knobs)
+      , knob_(column(place)) {
+        const std::filesystem::path folder = place.workspace->make_folder("lives");
+        servers_.resize(knobs_.all()[knob_].values.size());
+        for (const std::size_t index : combinations) {
+            std::unique_ptr<SharedServer>& server = servers_[value(index)];
+            if (!server) {
+                server =
+                    std::make_unique<SharedServer>(place, knobs_.all()[knob_].values[value(index)], folder);
+            }
+        }
+    }
+
+    /// The one for this combination.
+    [[nodiscard]] SharedServer& of(std::size_t combination) { return *servers_[value(combination)]; }
+
+  private:
+    static std::size_t column(const LifePlace& place) {
+        const auto& columns = place.knobs->columns();
+        const auto found = std::ranges::find(columns, place.suite->server_per, &Column::name);
+        const auto number = static_cast<std::size_t>(found - columns.begin());
+        if (found == columns.end() || place.knobs->all()[number].side != Side::server) {
+            throw std::invalid_argument(
+                fmt::format("server-per: the server has no knob '{}'", place.suite->server_per));
+        }
+        return number;
+    }
+    [[nodiscard]] std::size_t value(std::size_t combination) const {
+        // The server's knobs are the first.
+        return knobs_.configurations(Side::server)[knobs_.combination(combination).server][knob_];
+    }
+
+    const Knobs& knobs_;
+    const std::size_t knob_;
+    std::vector<std::unique_ptr<SharedServer>> servers_;
+};
+
 /// The work that the threads share.
 struct Work {
     const LifePlace& place;
     const std::vector<std::size_t>& combinations;
-    const Placeholders& values;
-    SharedServer& server;
+    Servers& servers;
     std::atomic<std::size_t> next{0};
     std::atomic<std::size_t> done{0};
     std::atomic<bool> stop{false};
@@ -143,7 +194,9 @@ class Worker {
   private:
     void start_driver() {
         Launch launch;
-        launch.argv = expand(work_.place.suite->client, work_.values);
+        Placeholders values;
+        values.texts = {{"bin", work_.place.programs.string()}};
+        launch.argv = expand(work_.place.suite->client, values);
         launch.log = work_.place.logs / fmt::format("client-{}.log", number_);
         launch.capture_stdout = true;
         launch.pipe_stdin = true;
@@ -165,7 +218,10 @@ class Worker {
     void send(std::size_t index) {
         const Knobs& knobs = *work_.place.knobs;
         const Combination combination = knobs.combination(index);
+        SharedServer& server = work_.servers.of(index);
         const LifeOrder order{index,
+                              server.socket().string(),
+                              server.control().string(),
                               fmt::format("{},{},id={}.{}", knobs.text(Side::server, combination.server),
                                           work_.place.suite->export_keys, index, attempt_),
                               knobs.text(Side::client, combination.client),
@@ -199,7 +255,7 @@ class Worker {
     void judge(const LifeReport& report) {
         ++lives_.executed;
         if (!report.error.empty()) {
-            const auto how = work_.server.revive();
+            const auto how = work_.servers.of(report.id).revive();
             return add({report.id,
                         how ? reports::Verdict::crash : reports::Verdict::fail,
                         how ? reports::Party::server : reports::Party::undecided,
@@ -230,7 +286,7 @@ class Worker {
     void give_up(std::size_t index, reports::Verdict verdict, std::string reason) {
         ++lives_.executed;
         auto party = verdict == reports::Verdict::crash ? reports::Party::client : reports::Party::undecided;
-        if (const auto how = work_.server.revive()) {
+        if (const auto how = work_.servers.of(index).revive()) {
             party = reports::Party::server;
             reason = *how;
         }
@@ -279,13 +335,8 @@ class Worker {
 Lives lead_lives(const LifePlace& place, const std::vector<std::size_t>& combinations, unsigned clients,
                  const std::function<void(std::size_t done)>& on_progress) {
     const auto begin = Clock::now();
-    const std::filesystem::path folder = place.workspace->make_folder("lives");
-    Placeholders values;
-    values.texts = {{"bin", place.programs.string()},
-                    {"socket", (folder / "s").string()},
-                    {"control", (folder / "c").string()}};
-    SharedServer server(place, values);
-    Work work{place, combinations, values, server, {}, {}, {}, {}, on_progress};
+    Servers servers(place, combinations);
+    Work work{place, combinations, servers, {}, {}, {}, {}, on_progress};
     std::vector<std::unique_ptr<Worker>> workers;
     {
         std::vector<std::jthread> threads;
