@@ -95,6 +95,12 @@ Cookie Connection::submit(Operation operation) {
 }
 
 Cookie Connection::post(Operation operation) {
+    const Cookie cookie = enqueue(std::move(operation));
+    pump(POLLOUT);
+    return cookie;
+}
+
+Cookie Connection::enqueue(Operation operation) {
     check_alive();
     if (transmission_->shutdown_seen()) {
         throw Failure(FailureKind::connection, ESHUTDOWN,
@@ -109,7 +115,6 @@ Cookie Connection::post(Operation operation) {
     const Cookie cookie = transmission_->submit(std::move(operation), out.head);
     outgoing_.push_back(std::move(out));
     ++outstanding_;
-    pump(POLLOUT);
     return cookie;
 }
 

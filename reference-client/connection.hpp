@@ -51,6 +51,9 @@ class Connection {
     /// move next.
     Cookie post(Operation operation);
 
+    /// The same without sending anything yet: it goes with the next request, or when bytes move next.
+    Cookie enqueue(Operation operation);
+
     /// Waits for the reply to this request. Errors of the server are in the completion.
     [[nodiscard]] Completion wait(Cookie cookie);
     /// Waits for the reply to any request; there must be one in flight.

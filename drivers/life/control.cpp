@@ -19,6 +19,17 @@ namespace {
     throw std::system_error(errno, std::system_category(), what);
 }
 
+/// The size that an answer tells.
+std::uint64_t size_in(const std::string& answer) {
+    std::uint64_t bytes = 0;
+    const char* const end = answer.data() + answer.size();
+    const auto parsed = std::from_chars(answer.data(), end, bytes);
+    if (parsed.ec != std::errc{} || parsed.ptr != end) {
+        throw std::runtime_error(fmt::format("asking for the size of the storage: {}", answer));
+    }
+    return bytes;
+}
+
 } // namespace
 
 Control::Control(const std::string& path) {
@@ -44,14 +55,17 @@ Control::~Control() {
     ::close(socket_);
 }
 
-std::string Control::ask(const std::string& line) {
-    for (std::size_t sent = 0; sent < line.size();) {
-        const ssize_t count = ::send(socket_, line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
+void Control::send(const std::string& lines) {
+    for (std::size_t sent = 0; sent < lines.size();) {
+        const ssize_t count = ::send(socket_, lines.data() + sent, lines.size() - sent, MSG_NOSIGNAL);
         if (count < 0 && errno != EINTR) {
             fail("cannot write to the control socket");
         }
         sent += count > 0 ? static_cast<std::size_t>(count) : 0;
     }
+}
+
+std::string Control::receive() {
     std::size_t end = received_.find('\n');
     while (end == std::string::npos) {
         std::array<char, 512> part{};
@@ -73,21 +87,19 @@ std::string Control::ask(const std::string& line) {
     return answer;
 }
 
-void Control::resize(std::string_view export_name, std::uint64_t bytes) {
-    if (const std::string answer = ask(fmt::format("resize {} {}\n", export_name, bytes)); answer != "ok") {
+std::uint64_t Control::resize(std::string_view export_name, std::uint64_t bytes) {
+    send(fmt::format("resize {} {}\nsize {}\n", export_name, bytes, export_name));
+    const std::string answer = receive();
+    const std::string size = receive();
+    if (answer != "ok") {
         throw std::runtime_error(fmt::format("resizing the storage to {} bytes: {}", bytes, answer));
     }
+    return size_in(size);
 }
 
 std::uint64_t Control::size(std::string_view export_name) {
-    const std::string answer = ask(fmt::format("size {}\n", export_name));
-    std::uint64_t bytes = 0;
-    const char* const end = answer.data() + answer.size();
-    const auto parsed = std::from_chars(answer.data(), end, bytes);
-    if (parsed.ec != std::errc{} || parsed.ptr != end) {
-        throw std::runtime_error(fmt::format("asking for the size of the storage: {}", answer));
-    }
-    return bytes;
+    send(fmt::format("size {}\n", export_name));
+    return size_in(receive());
 }
 
 } // namespace driver

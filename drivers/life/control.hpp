@@ -15,14 +15,16 @@ class Control {
     Control(const Control&) = delete;
     Control& operator=(const Control&) = delete;
 
-    /// Resizes the storage of an export, in bytes. Throws std::runtime_error with the server's words if it
-    /// could not be done.
-    void resize(std::string_view export_name, std::uint64_t bytes);
+    /// Resizes the storage of an export, in bytes, and returns its true size afterwards. Throws
+    /// std::runtime_error with the server's words if it could not be done.
+    std::uint64_t resize(std::string_view export_name, std::uint64_t bytes);
     /// The true size of an export, in bytes. Throws likewise.
     [[nodiscard]] std::uint64_t size(std::string_view export_name);
 
   private:
-    [[nodiscard]] std::string ask(const std::string& line);
+    void send(const std::string& lines);
+    /// The next line, without its newline.
+    [[nodiscard]] std::string receive();
 
     int socket_ = -1;
     std::string received_;

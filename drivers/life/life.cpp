@@ -2,6 +2,7 @@
 
 #include "drivers/life/control.hpp"
 #include "protocol/numbers.hpp"
+#include "protocol/resize.hpp"
 #include "protocol/uri.hpp"
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace driver {
@@ -41,6 +43,9 @@ constexpr std::uint64_t written_at = initial_size - page;
 
 /// A notification is sent at once, so this is only reached if none comes.
 constexpr std::chrono::milliseconds notification_limit{5000};
+
+/// A cookie that the client has not used.
+constexpr std::uint64_t no_subscription = ~std::uint64_t{0};
 
 constexpr std::uint8_t inside_byte = 0x5a;
 constexpr std::uint8_t end_byte = 0xa5;
@@ -88,6 +93,8 @@ class Life {
         learn();
         doing_ = "reading at the end";
         read_at_the_end();
+        doing_ = "asking what must be refused";
+        ask_improperly();
         doing_ = "writing past the end";
         write_past_the_end();
         doing_ = "leaving";
@@ -137,7 +144,7 @@ class Life {
     void use_inside() {
         const std::vector<std::uint8_t> written(page, inside_byte);
         std::vector<std::uint8_t> first(page, inside_byte);
-        const Cookie read = connection_->submit(Operation::read(0, first));
+        const Cookie read = connection_->enqueue(Operation::read(0, first));
         const Cookie write = connection_->submit(Operation::write(written_at, written));
         connection_->wait(read).check();
         connection_->wait(write).check();
@@ -173,7 +180,7 @@ class Life {
         answer(Question::promise, outcome.promised_zero ? "zero" : "nothing");
         const std::vector<std::uint8_t> written(sector, end_byte);
         std::vector<std::uint8_t> exposed(page);
-        const Cookie read = connection_->submit(Operation::read(initial_size, exposed));
+        const Cookie read = connection_->enqueue(Operation::read(initial_size, exposed));
         const Cookie write = connection_->submit(Operation::write(end - sector, written));
         connection_->wait(read).check();
         connection_->wait(write).check();
@@ -206,11 +213,12 @@ class Life {
         const bool subscribed = connection_->subscribed();
         answer(Question::subscribe_size,
                subscribed ? std::to_string(connection_->subscription()->latest.size) : "none");
-        if (setup_.external != External::none) {
-            control_.resize(setup_.export_name,
-                            setup_.external == External::grow ? external_growth : external_shrink);
+        if (setup_.external == External::none) {
+            true_size_ = true_size();
+        } else {
+            true_size_ = control_.resize(
+                setup_.export_name, setup_.external == External::grow ? external_growth : external_shrink);
         }
-        true_size_ = true_size();
         answer(Question::external_size, true_size_);
         if (!subscribed) {
             if (const refclient::LearnOutcome outcome = resizer_->learn(); outcome.error) {
@@ -243,7 +251,7 @@ class Life {
         std::vector<std::uint8_t> stale(sector);
         std::vector<std::uint8_t> kept(page);
         const auto read = [&](bool tried, std::uint64_t offset, std::vector<std::uint8_t>& into) {
-            return tried ? std::optional(connection_->submit(Operation::read(offset, into))) : std::nullopt;
+            return tried ? std::optional(connection_->enqueue(Operation::read(offset, into))) : std::nullopt;
         };
         const auto new_read = read(believed >= true_size_, true_size_ - sector, last);
         const auto stale_read = read(believed > true_size_, believed - sector, stale);
@@ -255,6 +263,59 @@ class Life {
                                : all_are(kept, inside_byte) ? "written"
                                : all_are(kept, 0)           ? "zero"
                                                             : "something else");
+    }
+
+    /// Requests that must be refused, or that must change nothing, all in flight at a time.
+    void ask_improperly() {
+        namespace flag = nbd::command_flag;
+        const std::vector<std::uint8_t> data(sector, end_byte);
+        std::vector<std::uint8_t> into(sector);
+        std::vector<std::pair<Question, Cookie>> asked;
+        const auto ask = [&](Question question, Operation operation) {
+            asked.emplace_back(question, connection_->enqueue(std::move(operation)));
+        };
+        const auto resize = [](std::uint64_t offset, std::uint64_t length, std::uint16_t flags) {
+            return Operation::range(nbd::Command::resize, offset, length, flags);
+        };
+        const auto write = [&](std::uint64_t offset, std::uint16_t flags) {
+            Operation operation = Operation::write(offset, data, flags);
+            operation.past_end = offset >= true_size_;
+            return operation;
+        };
+        ask(Question::odd_length, resize(true_size_, 1, 0));
+        ask(Question::odd_size, resize(nbd::max_resize + 1, 0, 0));
+        ask(Question::odd_hole, resize(0, 0, flag::query | flag::no_hole));
+        ask(Question::odd_forms, resize(0, 0, flag::query | flag::cancel));
+        ask(Question::odd_query, resize(1, 0, flag::query));
+        ask(Question::odd_notify, resize(1, 0, flag::notify));
+        ask(Question::odd_cancel, resize(no_subscription, 0, flag::cancel));
+        ask(Question::odd_flag, resize(true_size_, 0, flag::extend));
+        ask(Question::odd_read, Operation::read(0, into, flag::extend));
+        ask(Question::extend_inside, write(0, flag::extend));
+        ask(Question::huge_write, write(nbd::max_resize - 1, flag::extend));
+        ask(Question::read_past, Operation::read(true_size_ + past_end_by, into));
+        ask(Question::trim_past, Operation::range(nbd::Command::trim, true_size_, sector));
+        ask(Question::same_size, resize(true_size_, 0, flag::fua | flag::no_hole));
+        ask(Question::query, resize(0, 0, flag::query | flag::fua));
+        answer(Question::second_notify, "none");
+        if (connection_->subscribed()) {
+            ask(Question::second_notify, Operation::notify(0));
+        }
+        for (const auto& [question, cookie] : asked) {
+            const Completion completion = connection_->wait(cookie);
+            answer(question, completion.ok()
+                                 ? "ok"
+                                 : refclient::Failure::symbol(refclient::to_errno(completion.error)));
+            if (question == Question::extend_inside && completion.resize) {
+                answer(question, "a size chunk though nothing changed");
+            }
+            if (question == Question::query && completion.resize) {
+                answer(question, completion.resize->size == true_size_ && completion.resize->flags == 0
+                                     ? "truth"
+                                     : "not the truth");
+            }
+        }
+        answer(Question::odd_size_after, true_size());
     }
 
     void write_past_the_end() {
@@ -317,6 +378,23 @@ const std::array<std::string_view, question_count>& question_names() {
                                                                         "new-read",
                                                                         "stale-read",
                                                                         "kept",
+                                                                        "odd-length",
+                                                                        "odd-size",
+                                                                        "odd-hole",
+                                                                        "odd-forms",
+                                                                        "odd-query",
+                                                                        "odd-notify",
+                                                                        "odd-cancel",
+                                                                        "odd-flag",
+                                                                        "odd-read",
+                                                                        "extend-inside",
+                                                                        "huge-write",
+                                                                        "read-past",
+                                                                        "trim-past",
+                                                                        "same-size",
+                                                                        "query",
+                                                                        "second-notify",
+                                                                        "odd-size-after",
                                                                         "past-end",
                                                                         "leave"};
     return names;
