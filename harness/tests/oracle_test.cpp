@@ -164,6 +164,15 @@ INSTANTIATE_TEST_SUITE_P(
              "growth=explicit,advertise=info,replies=simple,learn=none,fill=zero,sizing=exact,shrink=allow",
              "ask=none,replies=simple,grow=plain,learn=none", "none",
              "flag=set grow-way=plain grow-error=ENOSPC shrink-error=cannot past-end=ENOSPC"},
+        Life{"a size that is right though nobody told it",
+             "growth=explicit,advertise=flag,replies=extended,learn=none,fill=zero,sizing=clamp,shrink=deny",
+             "ask=info,replies=structured,grow=explicit,learn=none", "none",
+             "style=structured grow-size=1MiB+100001 learn-believed=1MiB+100001 new-read=ok"},
+        Life{"a query where there is no subscription",
+             "growth=explicit,advertise=info,replies=extended,learn=poll,fill=zero,sizing=exact,shrink=deny",
+             "ask=info,replies=extended,grow=none,learn=credits", "grow",
+             "info-QUERY=yes info-NOTIFY=no learn-way=poll subscribe-size=none learn-flags=none "
+             "learn-believed=6MiB+5"},
         // Automatic growth.
         Life{"nothing tells how far rounding went",
              "growth=auto,consent=implicit,advertise=silent,replies=simple,learn=none,fill=zero,sizing=round",
