@@ -28,8 +28,7 @@ Examples:
   nbd-interop run --scenario 'read-*' --require qemu-nbd
   nbd-interop list cases --server nbd-server
   nbd-interop report shard-*/results.json --out merged
-  nbd-interop knobs --life growth=auto,consent=implicit,advertise=silent,replies=simple,learn=none,fill=zero,sizing=exact \
-                           ask=none,replies=simple,grow=plain,learn=reconnect external=grow)";
+  nbd-interop knobs                                      the design choices of the RESIZE extension)";
 
 /// The folder of this program.
 fs::path program_folder() {

@@ -201,14 +201,13 @@ class OracleReader {
                                       describe(when, known)));
             }
             if (met.intersects(seen)) {
-                const Set both = met & seen;
                 std::size_t other = 0;
-                while (!entry.row_sets[other].intersects(both)) {
+                while (!entry.row_sets[other].intersects(met)) {
                     ++other;
                 }
                 node.fail(fmt::format("this row of '{}' and the one in line {} both fit {}",
                                       entry.column.name, rows[other].position.line,
-                                      describe_first(both, named)));
+                                      describe_first(met & entry.row_sets[other], named)));
             }
             seen |= met;
             rows.push_back({node.position(), describe(when, known), because});
