@@ -192,6 +192,9 @@ void ScriptedServer::Peer::shake_hands(const Offer& offer) const {
             reply(option == structured_reply && offer.structured ? "00000001" : "80000001", "");
             continue;
         }
+        if (!offer.block.empty()) {
+            reply("00000003", "0003" + offer.block);
+        }
         if (!offer.resize.empty()) {
             reply("00000003", "0004" + offer.resize);
         }

@@ -90,6 +90,7 @@ class ScriptedServer {
             std::uint16_t flags = 1;      ///< transmission flags
             bool structured = true;       ///< structured replies, but no extended headers
             std::string resize{}; ///< NBD_INFO_RESIZE in hexadecimal, the type left out; empty: not sent
+            std::string block{};  ///< NBD_INFO_BLOCK_SIZE likewise
         };
         /// Greets and answers options, whichever they are, until NBD_OPT_GO is answered.
         void shake_hands(const Offer& offer) const;
