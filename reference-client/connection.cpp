@@ -132,10 +132,12 @@ void Connection::pump_until(Enough enough, std::string_view what) {
     Clock::time_point limit = deadline();
     // Notifications are no progress: they would keep up a wait for a reply that never comes.
     std::uint64_t mark = progress_mark();
+    bool stalled = false;
     while (!enough()) {
         pollfd waiting{socket_.descriptor(), awaited_events(), 0};
         const int ready = ::poll(&waiting, 1, poll_timeout(limit));
-        if (ready == 0) {
+        // Where something comes all the time that is not waited for, the time is up nevertheless.
+        if (ready == 0 || (ready > 0 && stalled && Clock::now() >= limit)) {
             end(Failure(FailureKind::connection, ETIMEDOUT,
                         fmt::format("timed out while waiting for {}", what)));
             throw *ended_;
@@ -143,7 +145,8 @@ void Connection::pump_until(Enough enough, std::string_view what) {
         if (ready > 0) {
             pump(waiting.revents);
         }
-        if (progress_mark() > mark) {
+        stalled = progress_mark() <= mark;
+        if (!stalled) {
             mark = progress_mark();
             limit = deadline();
         }

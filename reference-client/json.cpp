@@ -24,16 +24,35 @@ constexpr std::pair<std::uint16_t, const char*> flag_names[] = {
     {flag::block_status_payload, "block-status-payload"},
 };
 
-} // namespace
+namespace can = nbd::resize_capability;
 
-std::vector<std::string> flag_list(std::uint16_t transmission_flags) {
+constexpr std::pair<std::uint16_t, const char*> capability_names[] = {
+    {can::explicit_, "explicit"}, {can::shrink, "shrink"},
+    {can::automatic, "auto"},     {can::automatic_implicit, "auto-implicit"},
+    {can::zeroed, "zeroed"},      {can::query, "query"},
+    {can::notify, "notify"},      {can::external, "external"},
+};
+
+template <std::size_t Count>
+std::vector<std::string> names_of(const std::pair<std::uint16_t, const char*> (&table)[Count],
+                                  std::uint16_t bits) {
     std::vector<std::string> names;
-    for (const auto& [bit, name] : flag_names) {
-        if ((transmission_flags & bit) != 0) {
+    for (const auto& [bit, name] : table) {
+        if ((bits & bit) != 0) {
             names.emplace_back(name);
         }
     }
     return names;
+}
+
+} // namespace
+
+std::vector<std::string> flag_list(std::uint16_t transmission_flags) {
+    return names_of(flag_names, transmission_flags);
+}
+
+std::vector<std::string> resize_capability_list(std::uint16_t capabilities) {
+    return names_of(capability_names, capabilities);
 }
 
 boost::json::object to_json(const ExportInfo& info) {
@@ -70,6 +89,19 @@ boost::json::object to_json(const ExportInfo& info) {
         object["block"] = {{"minimum", info.block->minimum},
                            {"preferred", info.block->preferred},
                            {"maximum", info.block->maximum}};
+    }
+    if (info.resize) {
+        boost::json::array capabilities;
+        for (const std::string& name : resize_capability_list(info.resize->capabilities)) {
+            capabilities.emplace_back(name);
+        }
+        boost::json::object resize{{"capabilities", std::move(capabilities)},
+                                   {"granularity", info.resize->granularity},
+                                   {"smallest", info.resize->smallest}};
+        if (info.resize->largest != nbd::InfoResize::unknown_largest) {
+            resize["largest"] = info.resize->largest;
+        }
+        object["resize"] = std::move(resize);
     }
     return object;
 }

@@ -352,10 +352,9 @@ void Resizer::watch(const std::function<void(std::uint64_t)>& changed, int until
             changed(size);
         }
     };
-    begin();
-    last = connection_.size();
     changed(last);
     const Observation observation(*connection_.shared_size(), tell);
+    begin();
     if (way == Learn::notify || way == Learn::credits) {
         watch_subscription(until_readable);
         return end();

@@ -32,17 +32,30 @@ Examples:
   nbd-resize-client zero nbd://localhost/disk 0 1G --no-hole
   nbd-resize-client map nbd://localhost/disk
   nbd-resize-client copy nbd://localhost/disk disk.img
+  nbd-resize-client grow nbd://localhost/disk 2G
+  nbd-resize-client write nbd://localhost/disk 1G --grow flagged --input more
+  nbd-resize-client watch nbd://localhost/disk --learn poll --interval 0.5
 
 Exit status:
   0  success
   1  the server answered with an error, the connection failed, or a file could not be used
   2  wrong usage)";
 
-constexpr std::array<std::string_view, 10> commands = {"info", "list",  "read",  "write", "zero",
-                                                       "trim", "cache", "flush", "map",   "copy"};
+constexpr std::array<std::string_view, 14> commands = {"info", "list",   "read",  "write", "zero",
+                                                       "trim", "cache",  "flush", "map",   "copy",
+                                                       "grow", "shrink", "size",  "watch"};
 
 const std::map<std::string, Replies> reply_kinds = {
     {"simple", Replies::simple}, {"structured", Replies::structured}, {"extended", Replies::extended}};
+
+const std::map<std::string, Grow> grow_kinds = {
+    {"none", Grow::none}, {"explicit", Grow::explicit_}, {"plain", Grow::plain}, {"flagged", Grow::flagged}};
+
+const std::map<std::string, Learn> learn_kinds = {{"none", Learn::none},
+                                                  {"reconnect", Learn::reconnect},
+                                                  {"poll", Learn::poll},
+                                                  {"notify", Learn::notify},
+                                                  {"credits", Learn::credits}};
 
 bool is_command(const std::string& argument) {
     return std::ranges::find(commands, argument) != commands.end();
@@ -68,6 +81,8 @@ struct Request {
     RangeArguments range;
     MapArguments map;
     CopyArguments copy;
+    ResizeArguments resize;
+    WatchArguments watch;
     bool fua = false;
     bool no_hole = false;
     bool fast = false;
@@ -211,9 +226,63 @@ void add_copy(CLI::App& app, Request& request) {
     });
 }
 
+void add_resize(CLI::App& app, Request& request, const std::string& name, const std::string& text,
+                void (*work)(const nbd::Uri&, const Settings&, const ResizeArguments&)) {
+    CLI::App& command = add_command(app, request, name, text);
+    add_size(command, "size", request.resize.size, "The size to ask for")->required();
+    command.add_flag("--fua", request.fua, "Reply only when it is on stable storage (NBD_CMD_FLAG_FUA)");
+    command.callback([&request, work] {
+        request.resize.flags = request.fua ? nbd::command_flag::fua : 0;
+        request.work = [&request, work](const nbd::Uri& uri) { work(uri, request.settings, request.resize); };
+    });
+}
+
+void add_resizing(CLI::App& app, Request& request) {
+    add_resize(app, request, "grow", "Make an export longer", grow);
+    add_resize(app, request, "shrink", "Make an export shorter", shrink);
+    add_command(app, request, "size", "Show the size in bytes").callback([&request] {
+        request.work = [&request](const nbd::Uri& uri) { size(uri, request.settings); };
+    });
+    CLI::App& watching = add_command(app, request, "watch",
+                                     "Show the size in bytes, and each new one, until SIGINT or SIGTERM");
+    watching
+        .add_option("--interval", request.watch.interval,
+                    "Seconds between two questions, where the server does not tell of changes")
+        ->check(CLI::Range(0.001, 86400.0))
+        ->capture_default_str();
+    watching.callback([&request] {
+        request.work = [&request](const nbd::Uri& uri) { watch(uri, request.settings, request.watch); };
+    });
+}
+
+void add_resize_settings(CLI::App& app, Request& request) {
+    Options& options = request.settings.options;
+    app.add_option_function<std::string>(
+           "--ask", [&options](const std::string& given) { options.ask_resize = given == "info"; },
+           "Ask for NBD_INFO_RESIZE or not")
+        ->check(CLI::IsMember({"none", "info"}))
+        ->default_str("info");
+    app.add_option_function<Grow>(
+           "--grow", [&request](const Grow& given) { request.settings.grow = given; },
+           "How to make an export longer (grow, write, zero); `grow` tries all ways if left out")
+        ->transform(CLI::CheckedTransformer(grow_kinds).description("none|explicit|plain|flagged"));
+    app.add_option_function<Learn>(
+           "--learn", [&request](const Learn& given) { request.settings.learn = given; },
+           "How to learn of a new size (size, watch); `watch` takes notify if left out, `size` none")
+        ->transform(CLI::CheckedTransformer(learn_kinds).description("none|reconnect|poll|notify|credits"));
+    app.add_option("--credits", request.settings.credits,
+                   "Notifications to allow at a time with --learn credits")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{UINT32_MAX}))
+        ->capture_default_str();
+    app.add_option("--max-notifications-per-second", options.max_notifications_per_second,
+                   "Leave a server that sends more; 0 for no bound")
+        ->capture_default_str();
+}
+
 void add_common(CLI::App& app, Request& request) {
     Options& options = request.settings.options;
-    app.add_flag("--json", request.settings.json, "Answer as one JSON value (info, list, map, copy)");
+    app.add_flag("--json", request.settings.json,
+                 "Answer as one JSON value (info, list, map, copy, grow, shrink, size, watch)");
     app.add_option("--replies", options.replies, "Best kind of replies to ask for")
         ->transform(CLI::CheckedTransformer(reply_kinds).description("simple|structured|extended"))
         ->default_str("extended");
@@ -296,14 +365,18 @@ std::vector<std::string> command_first(std::vector<std::string> arguments) {
 }
 
 int run(int argc, const char* const* argv) {
-    CLI::App app("Talks to an NBD server: shows, reads, writes and copies its exports.", "nbd-resize-client");
+    CLI::App app("Talks to an NBD server: shows, reads, writes, copies and resizes its exports.",
+                 "nbd-resize-client");
     app.set_version_flag("-V,--version", std::string("nbd-resize-client ") + NBD_PROJECT_VERSION);
     app.footer(std::string(examples));
     app.require_subcommand(1);
     Request request;
+    request.settings.options.ask_resize = true;
     add_common(app, request);
+    add_resize_settings(app, request);
     add_queries(app, request);
     add_transfers(app, request);
+    add_resizing(app, request);
     add_copy(app, request);
     try {
         std::vector<std::string> arguments = command_first({argv + 1, argv + argc});

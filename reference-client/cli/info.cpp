@@ -35,6 +35,14 @@ std::string contexts_text(const ExportInfo& info) {
     return names.empty() ? "none" : fmt::format("{}", fmt::join(names, " "));
 }
 
+std::string resize_text(const nbd::InfoResize& resize) {
+    const std::vector<std::string> names = resize_capability_list(resize.capabilities);
+    const std::string largest =
+        resize.largest == nbd::InfoResize::unknown_largest ? "not known" : fmt::format("{}", resize.largest);
+    return fmt::format("{}; granularity {}, smallest {}, largest {}", fmt::join(names, " "),
+                       resize.granularity, resize.smallest, largest);
+}
+
 ExportInfo enter_and_leave(const nbd::Uri& uri, const Options& options) {
     const auto connection = Connection::open(uri, options);
     ExportInfo info = connection->info();
@@ -69,6 +77,9 @@ void info(const nbd::Uri& uri, const Settings& settings, const InfoArguments& ar
                                  info.block->minimum, info.block->preferred, info.block->maximum);
     } else {
         std::cout << "  block sizes: not advertised\n";
+    }
+    if (info.resize) {
+        std::cout << fmt::format("  resize: {}\n", resize_text(*info.resize));
     }
     std::cout << fmt::format("  contexts: {}\n", contexts_text(info));
 }

@@ -3,7 +3,7 @@
 // What the command line asks for, and the commands that carry it out.
 
 #include "protocol/uri.hpp"
-#include "reference-client/options.hpp"
+#include "reference-client/resizer.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -14,8 +14,16 @@ namespace refclient::cli {
 /// What all commands share.
 struct Settings {
     Options options;
-    bool json = false;  ///< answer as one JSON value on one line
-    bool quiet = false; ///< no progress bar
+    bool json = false;          ///< answer as one JSON value on one line
+    bool quiet = false;         ///< no progress bar
+    std::optional<Grow> grow;   ///< how to make an export longer; by any way, if none
+    std::optional<Learn> learn; ///< how to learn of a new size; as suits the command, if none
+    std::uint64_t credits = 16; ///< notifications of one subscription of Learn::credits
+
+    /// The preferences for an export that a command is to resize or to watch.
+    [[nodiscard]] ResizePreferences resize(Learn suits) const {
+        return {grow.value_or(Grow::none), learn.value_or(suits), credits};
+    }
 };
 
 struct InfoArguments {
@@ -52,6 +60,15 @@ struct MapArguments {
     std::string context{nbd::base_allocation};
 };
 
+struct ResizeArguments {
+    std::uint64_t size = 0;
+    std::uint16_t flags = 0; ///< `nbd::command_flag`
+};
+
+struct WatchArguments {
+    double interval = 1; ///< seconds between two questions, where nothing tells of changes
+};
+
 struct CopyArguments {
     std::string source;      ///< a URI or a file
     std::string destination; ///< a URI or a file
@@ -71,6 +88,10 @@ void write(const nbd::Uri& uri, const Settings& settings, const WriteArguments& 
 void range(const nbd::Uri& uri, const Settings& settings, const RangeArguments& arguments);
 void flush(const nbd::Uri& uri, const Settings& settings);
 void map(const nbd::Uri& uri, const Settings& settings, const MapArguments& arguments);
+void grow(const nbd::Uri& uri, const Settings& settings, const ResizeArguments& arguments);
+void shrink(const nbd::Uri& uri, const Settings& settings, const ResizeArguments& arguments);
+void size(const nbd::Uri& uri, const Settings& settings);
+void watch(const nbd::Uri& uri, const Settings& settings, const WatchArguments& arguments);
 void copy(const Settings& settings, const CopyArguments& arguments);
 
 } // namespace refclient::cli

@@ -29,6 +29,16 @@ std::uint64_t effect_size(const ExportInfo& info) {
     return most - most % info.minimum_block();
 }
 
+/// Sends a write that may extend the export, if the settings say how, and waits for it.
+void carry_out(Connection& connection, const Settings& settings, Operation operation) {
+    const Grow grow = settings.grow.value_or(Grow::none);
+    if (writes_data(operation) && end_of(operation) > connection.size()) {
+        operation.past_end = grow == Grow::plain;
+        operation.flags |= grow == Grow::flagged ? nbd::command_flag::extend : std::uint16_t{0};
+    }
+    connection.wait(connection.submit(std::move(operation))).check();
+}
+
 template <class Work>
 void for_each_piece(std::uint64_t offset, std::uint64_t length, std::uint64_t piece, Work work) {
     do {
@@ -73,7 +83,8 @@ void write(const nbd::Uri& uri, const Settings& settings, const WriteArguments& 
         const std::uint64_t length = arguments.length.value_or(0);
         const nbd::Buffer bytes(static_cast<std::size_t>(std::min(piece, length)), *arguments.pattern);
         for_each_piece(arguments.offset, length, piece, [&](std::uint64_t offset, std::uint64_t part) {
-            connection->write(offset, nbd::Bytes(bytes).first(static_cast<std::size_t>(part)), flags);
+            const nbd::Bytes data = nbd::Bytes(bytes).first(static_cast<std::size_t>(part));
+            carry_out(*connection, settings, Operation::write(offset, data, flags));
         });
     } else {
         File input = arguments.input == "-" ? File::standard_input() : File::open(arguments.input);
@@ -87,7 +98,7 @@ void write(const nbd::Uri& uri, const Settings& settings, const WriteArguments& 
             if (count == 0) {
                 break;
             }
-            connection->write(offset, room.first(count), flags);
+            carry_out(*connection, settings, Operation::write(offset, room.first(count), flags));
             offset += count;
             left -= count;
         }
@@ -102,10 +113,8 @@ void range(const nbd::Uri& uri, const Settings& settings, const RangeArguments& 
     const auto connection = Connection::open(uri, settings.options);
     for_each_piece(arguments.offset, arguments.length, effect_size(connection->info()),
                    [&](std::uint64_t offset, std::uint64_t length) {
-                       connection
-                           ->wait(connection->submit(
-                               Operation::range(arguments.command, offset, length, arguments.flags)))
-                           .check();
+                       carry_out(*connection, settings,
+                                 Operation::range(arguments.command, offset, length, arguments.flags));
                    });
     connection->disconnect();
 }

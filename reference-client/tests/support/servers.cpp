@@ -164,10 +164,44 @@ nbd::Buffer ScriptedServer::Peer::receive_all() const {
 
 void ScriptedServer::Peer::shake_hands(std::uint64_t size, std::uint16_t flags) const {
     send(hex("4e42444d41474943 49484156454f5054 0003"));
-    // Client flags; NBD_OPT_GO for the empty name with three information requests.
-    static_cast<void>(receive(4 + 16 + 4 + 2 + 6));
+    // Client flags; NBD_OPT_GO for the empty name with any number of information requests.
+    const nbd::Buffer option = receive(4 + 16);
+    static_cast<void>(receive(option.empty() ? 0 : option.back()));
     send(hex(fmt::format("0003e889045565a9 00000007 00000003 0000000c 0000 {:016x} {:04x}", size, flags)));
     send(hex("0003e889045565a9 00000007 00000001 00000000"));
+}
+
+void ScriptedServer::Peer::shake_hands(const Offer& offer) const {
+    send(hex("4e42444d41474943 49484156454f5054 0003"));
+    static_cast<void>(receive(4));
+    for (;;) {
+        const nbd::Buffer header = receive(16);
+        if (header.size() < 16) {
+            return;
+        }
+        const unsigned option = header[11];
+        static_cast<void>(receive(static_cast<std::size_t>(header[14]) * 256 + header[15]));
+        const auto reply = [&](std::string_view type, std::string_view payload) {
+            const nbd::Buffer bytes = hex(payload);
+            send(hex(fmt::format("0003e889045565a9 {:08x} {} {:08x}", option, type, bytes.size())));
+            send(bytes);
+        };
+        constexpr unsigned go = 7;
+        constexpr unsigned structured_reply = 8;
+        if (option != go) {
+            reply(option == structured_reply && offer.structured ? "00000001" : "80000001", "");
+            continue;
+        }
+        if (!offer.block.empty()) {
+            reply("00000003", "0003" + offer.block);
+        }
+        if (!offer.resize.empty()) {
+            reply("00000003", "0004" + offer.resize);
+        }
+        reply("00000003", fmt::format("0000 {:016x} {:04x}", offer.size, offer.flags));
+        reply("00000001", "");
+        return;
+    }
 }
 
 ScriptedServer::ScriptedServer(std::function<void(const Peer&)> script) {

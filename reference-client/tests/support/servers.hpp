@@ -84,6 +84,17 @@ class ScriptedServer {
         /// this size with these transmission flags.
         void shake_hands(std::uint64_t size, std::uint16_t flags) const;
 
+        /// What a server offers in a handshake.
+        struct Offer {
+            std::uint64_t size = 1048576; ///< in bytes
+            std::uint16_t flags = 1;      ///< transmission flags
+            bool structured = true;       ///< structured replies, but no extended headers
+            std::string resize{}; ///< NBD_INFO_RESIZE in hexadecimal, the type left out; empty: not sent
+            std::string block{};  ///< NBD_INFO_BLOCK_SIZE likewise
+        };
+        /// Greets and answers options, whichever they are, until NBD_OPT_GO is answered.
+        void shake_hands(const Offer& offer) const;
+
       private:
         int descriptor_;
     };
