@@ -154,6 +154,8 @@ class Server {
         return knobs_.is("fill", "zero") ? "zero" : was_written ? "written" : "old";
     }
 
+    [[nodiscard]] const Settings& settings() const { return knobs_; }
+
     std::uint64_t size = mib;
     std::uint64_t cut = mib; ///< the smallest size that there has been
 
@@ -257,6 +259,7 @@ class Client {
         answers["stale-read"] = believed_ > server_.size ? reads(believed_) : "none";
         answers["kept"] =
             std::min(believed_, server_.size) >= mib ? server_.content(mib - block, true) : "none";
+        ask_improperly();
         const std::string past = server_.write(server_.size + mib, sector, false).error;
         answers["past-end"] = past == "none" ? "grows" : past;
         answers["leave"] = "ok";
@@ -271,6 +274,23 @@ class Client {
         Reply reply = server_.resize(sent);
         adopt(reply, sent);
         return reply;
+    }
+    /// What must be refused or changes nothing; the size stays, so that the order is of no concern.
+    void ask_improperly() {
+        for (const char* question : {"odd-length", "odd-size", "odd-hole", "odd-forms", "odd-query",
+                                     "odd-notify", "odd-cancel", "odd-flag", "odd-read", "huge-write"}) {
+            answers[question] = "EINVAL";
+        }
+        const std::string inside = server_.write(0, sector, true).error;
+        answers["extend-inside"] = inside == "none" ? "ok" : inside;
+        answers["read-past"] = server_.read(server_.size + mib, sector);
+        answers["trim-past"] = server_.read(server_.size, sector);
+        answers["same-size"] = !server_.flag()                                       ? "EINVAL"
+                               : server_.settings().is("growth", "explicit", "both") ? "ok"
+                                                                                     : "EPERM";
+        answers["query"] = info_ && info_->query ? "truth" : "EINVAL";
+        answers["second-notify"] = answers["learn-way"] == "notify" ? "EINVAL" : "none";
+        answers["odd-size-after"] = std::to_string(server_.size);
     }
     void adopt(const Reply& reply, std::uint64_t otherwise) {
         if (reply.error == "none") {
