@@ -16,7 +16,8 @@ Export::Export(ExportOptions options, std::shared_ptr<Backend> backend, ResizeRu
   , backend_(std::move(backend))
   , rules_(std::move(rules))
   , read_only_(options_.read_only || backend_->read_only())
-  , size_(served_part(backend_->size())) {}
+  , size_(served_part(backend_->size()))
+  , first_size_(size()) {}
 
 std::uint64_t Export::served_part(std::uint64_t backend_size) const {
     return backend_size - backend_size % options_.block.minimum;
@@ -37,18 +38,23 @@ bool Export::promises_zeroes() const {
 std::optional<nbd::InfoResize> Export::resize_info(ReplyStyle style, std::uint64_t told_size) const {
     namespace can = nbd::resize_capability;
     const Configuration& knobs = rules_.knobs;
-    if (knobs.advertise != Advertise::info) {
+    if (knobs.advertise != Advertise::info && !has(Fault::info_though_silent)) {
         return std::nullopt;
     }
     unsigned capabilities = can::external;
     const auto offer = [&capabilities](bool offered, std::uint16_t bit) {
         capabilities |= offered ? bit : 0U;
     };
-    const bool structured = style != ReplyStyle::simple;
+    const bool structured = style != ReplyStyle::simple || has(Fault::learn_with_simple);
     offer(grows_on_request(), can::explicit_);
     offer(grows_on_request() && knobs.shrink == Shrink::allow, can::shrink);
     offer(grows_by_writes(), can::automatic);
     offer(grows_by_writes() && knobs.consent == Consent::implicit, can::automatic_implicit);
+    if (has(Fault::implicit_without_auto) && (capabilities & can::automatic_implicit) != 0) {
+        capabilities &= ~unsigned{can::automatic};
+    }
+    offer(has(Fault::shrink_without_explicit) && !grows_on_request(), can::shrink);
+    offer(has(Fault::unknown_capability), 1U << 8);
     offer(promises_zeroes(), can::zeroed);
     offer(structured && (knobs.learn == Learn::poll || knobs.learn == Learn::both), can::query);
     offer(structured && (knobs.learn == Learn::notify || knobs.learn == Learn::both), can::notify);
@@ -58,6 +64,16 @@ std::optional<nbd::InfoResize> Export::resize_info(ReplyStyle style, std::uint64
     // A size that was moved out of the range from outside widens what is reported (RZ-INFO-6).
     info.smallest = std::min(rules_.smallest, told_size);
     info.largest = rules_.largest ? std::max(*rules_.largest, told_size) : nbd::InfoResize::unknown_largest;
+    if (has(Fault::range_not_widened)) {
+        info.smallest = rules_.smallest;
+        info.largest = rules_.largest.value_or(info.largest);
+    }
+    if (has(Fault::largest_too_large) && rules_.largest) {
+        info.largest *= 2;
+    }
+    if (has(Fault::granularity_zero)) {
+        info.granularity = 0;
+    }
     return info;
 }
 
@@ -109,6 +125,9 @@ SizeChange Export::change_to(std::uint64_t size) const {
     change.from = this->size();
     change.to = size;
     change.leave_old_bytes = rules_.knobs.fill == Fill::unspecified;
+    if (has(Fault::cut_bytes_return) && size < change.from) {
+        change.leave_old_bytes = true;
+    }
     return change;
 }
 
@@ -119,10 +138,14 @@ void Export::resize(Operation& operation) {
     const SizeDecision decision =
         decide_resize(rules_, before, operation.offset, operation.exact_size, grows_on_request());
     if (decision.error != nbd::Error::none) {
+        if (has(Fault::error_changes_size) && decision.error == nbd::Error::nospc) {
+            grow_to_limit(operation.cause);
+        }
         return operation.fail(decision.error, decision.message);
     }
     SizeChange change = change_to(decision.size);
     change.allocate = operation.no_hole;
+    change.leave_old_bytes = change.leave_old_bytes || has(Fault::old_bytes_exposed);
     Failure failure = change.to == before ? Failure{} : backend_->set_size(change);
     if (failure.error == nbd::Error::none && operation.fua) {
         failure = backend_->make_durable();
@@ -137,7 +160,10 @@ void Export::resize(Operation& operation) {
     operation.new_size = decision.size;
     operation.size_changed = decision.size != before;
     operation.exposed_zeroes = decision.size > before && promises_zeroes();
-    if (operation.size_changed) {
+    if (has(Fault::resize_scribbles) && operation.size_changed) {
+        scribble();
+    }
+    if (operation.size_changed || has(Fault::note_without_change)) {
         publish(operation.new_size, operation.exposed_zeroes, operation.cause);
     }
 }
@@ -151,9 +177,16 @@ void Export::extend(Operation& operation) {
     }
     const SizeDecision decision = decide_growth(rules_, before, operation.end());
     if (decision.error != nbd::Error::none) {
+        if (has(Fault::auto_grows_on_error)) {
+            grow_to_limit(operation.cause);
+        }
         return operation.fail(decision.error, decision.message);
     }
     SizeChange change = change_to(decision.size);
+    change.leave_old_bytes = change.leave_old_bytes || has(Fault::gap_not_zero);
+    if (has(Fault::auto_clamped) && operation.offset < change.to) {
+        operation.length = std::min(operation.length, change.to - operation.offset);
+    }
     Failure failure = backend_->set_size(change);
     if (failure.error != nbd::Error::none) {
         return operation.fail(failure.error, std::move(failure.message));
@@ -171,6 +204,20 @@ void Export::extend(Operation& operation) {
     const bool exposed = operation.offset > before || decision.size > operation.end();
     operation.exposed_zeroes = exposed && promises_zeroes();
     publish(operation.new_size, operation.exposed_zeroes, operation.cause);
+}
+
+void Export::grow_to_limit(const void* cause) {
+    const std::uint64_t limit = rules_.largest.value_or(0);
+    if (limit > size() && backend_->set_size(change_to(limit)).error == nbd::Error::none) {
+        publish(limit, promises_zeroes(), cause);
+    }
+}
+
+void Export::scribble() {
+    Operation zero;
+    zero.kind = Operation::Kind::zero;
+    zero.length = std::min<std::uint64_t>(options_.block.preferred, backend_->size());
+    backend_->perform(zero);
 }
 
 std::optional<std::string> Export::resize_from_outside(std::uint64_t size) {

@@ -65,6 +65,8 @@ class Export {
     [[nodiscard]] const std::string& name() const { return options_.name; }
     [[nodiscard]] const ResizeRules& rules() const { return rules_; }
     [[nodiscard]] bool has(Fault fault) const { return rules_.has(fault); }
+    /// The size that the export began with, in bytes.
+    [[nodiscard]] std::uint64_t first_size() const { return first_size_; }
     [[nodiscard]] Backend& backend() const { return *backend_; }
     [[nodiscard]] bool read_only() const { return read_only_; }
     /// The size at this moment, in bytes: whole minimum blocks.
@@ -103,6 +105,8 @@ class Export {
     void resize(Operation& operation);
     void extend(Operation& operation);
     void take_over_backend_size();
+    void grow_to_limit(const void* cause); ///< only where a fault asks for it
+    void scribble();                       ///< likewise
     void publish(std::uint64_t size, bool exposed_zeroes, const void* cause);
     [[nodiscard]] bool promises_zeroes() const;
 
@@ -111,6 +115,7 @@ class Export {
     const ResizeRules rules_;
     const bool read_only_;
     std::atomic<std::uint64_t> size_;
+    const std::uint64_t first_size_;
     /// Held for the whole of a change of size, however long that takes.
     std::mutex change_mutex_;
     /// Held while the size and the subscriptions are touched, which is short.

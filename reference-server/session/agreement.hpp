@@ -43,6 +43,7 @@ struct ActiveContext {
 /// What holds during the transmission phase.
 struct Agreement {
     std::shared_ptr<Export> served;
+    std::uint64_t told_size = 0; ///< in bytes; the size may have changed since
     std::uint16_t transmission_flags = 0;
     ReplyStyle style = ReplyStyle::simple;
     /// NBD_INFO_RESIZE as NBD_OPT_GO told it; nothing if it was not sent (RZ-INFO-7).

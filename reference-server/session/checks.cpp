@@ -47,16 +47,18 @@ std::optional<std::uint16_t> exposed_by(Command command) {
 
 std::uint16_t allowed_flags(Command command, const Agreement& agreement) {
     unsigned allowed = agreement.offers(offer::send_fua) ? flag::fua : 0U;
+    const bool may_say_extend =
+        agreement.promised(can::automatic) || agreement.served->has(Fault::extend_flag_ignored);
     switch (command) {
     case Command::read:
         allowed |= agreement.offers(offer::send_df) ? flag::df : 0U;
         break;
     case Command::write:
         allowed |= agreement.style == ReplyStyle::extended ? flag::payload_len : 0U;
-        allowed |= agreement.promised(can::automatic) ? flag::extend : 0U;
+        allowed |= may_say_extend ? flag::extend : 0U;
         break;
     case Command::write_zeroes:
-        allowed |= agreement.promised(can::automatic) ? flag::extend : 0U;
+        allowed |= may_say_extend ? flag::extend : 0U;
         allowed |= flag::no_hole;
         allowed |= agreement.offers(offer::send_fast_zero) ? flag::fast_zero : 0U;
         break;
@@ -65,7 +67,9 @@ std::uint16_t allowed_flags(Command command, const Agreement& agreement) {
         allowed |= agreement.offers(offer::block_status_payload) ? flag::payload_len : 0U;
         break;
     case Command::resize:
-        allowed |= agreement.promised(can::query) ? flag::query : 0U;
+        allowed |= agreement.promised(can::query) || agreement.served->has(Fault::flag_without_capability)
+                       ? flag::query
+                       : 0U;
         allowed |= agreement.promised(can::notify) ? flag::notify | flag::cancel : 0U;
         allowed |= flag::no_hole;
         break;
@@ -122,23 +126,30 @@ std::optional<Refusal> check_alignment(std::uint64_t offset, std::uint64_t lengt
 }
 
 /// Malformed NBD_CMD_RESIZE. Whether the plain form is permitted, and to which size, is up to the export.
-std::optional<Refusal> check_resize(const nbd::Request& request) {
+std::optional<Refusal> check_resize(const nbd::Request& request, const Agreement& agreement) {
+    const auto has = [&](Fault fault) { return agreement.served->has(fault); };
     constexpr unsigned forms = flag::query | flag::notify | flag::cancel;
     const unsigned form = request.flags & forms;
-    if (std::popcount(form) > 1) {
+    if (has(Fault::permission_first) && form == 0 && !agreement.served->grows_on_request()) {
+        return refuse(Error::perm, "this export does not change its size on request");
+    }
+    if (std::popcount(form) > 1 && !has(Fault::two_forms)) {
         return refuse(Error::inval, "at most one of QUERY, NOTIFY and CANCEL can be asked for");
     }
-    if (form != 0 && (request.flags & flag::no_hole) != 0) {
+    if (form != 0 && (request.flags & flag::no_hole) != 0 && !has(Fault::no_hole_on_query)) {
         return refuse(Error::inval, "NBD_CMD_FLAG_NO_HOLE is for changing the size");
     }
-    if (form != flag::notify && request.length != 0) {
+    if (form != flag::notify && request.length != 0 && !(form == 0 && has(Fault::length_ignored))) {
         return refuse(Error::inval, "the length of this NBD_CMD_RESIZE has to be 0, not {}", request.length);
     }
-    if ((form == flag::query || form == flag::notify) && request.offset != 0) {
+    const bool offset_counts = (form == flag::query && !has(Fault::query_offset_ignored)) ||
+                               (form == flag::notify && !has(Fault::notify_offset_ignored));
+    if (offset_counts && request.offset != 0) {
         return refuse(Error::inval, "the offset of this NBD_CMD_RESIZE has to be 0, not {}", request.offset);
     }
     if (form == 0 && request.offset > nbd::max_resize) {
-        return refuse(Error::inval, "a size of {} bytes is more than {}", request.offset, nbd::max_resize);
+        return refuse(has(Fault::oversize_nospc) ? Error::nospc : Error::inval,
+                      "a size of {} bytes is more than {}", request.offset, nbd::max_resize);
     }
     return std::nullopt;
 }
@@ -146,8 +157,8 @@ std::optional<Refusal> check_resize(const nbd::Request& request) {
 /// A request that may extend the export, and ends behind it.
 std::optional<Refusal> check_extension(const nbd::Request& request, const Agreement& agreement) {
     if (request.offset > nbd::max_resize || request.length > nbd::max_resize - request.offset) {
-        return refuse(Error::inval, "{} bytes at offset {} end beyond {}", request.length, request.offset,
-                      nbd::max_resize);
+        return refuse(agreement.served->has(Fault::huge_write_nospc) ? Error::nospc : Error::inval,
+                      "{} bytes at offset {} end beyond {}", request.length, request.offset, nbd::max_resize);
     }
     return check_alignment(request.offset, request.length, agreement);
 }
@@ -155,17 +166,26 @@ std::optional<Refusal> check_extension(const nbd::Request& request, const Agreem
 } // namespace
 
 bool may_extend(const nbd::Request& request, const Agreement& agreement) {
-    if ((request.type != Command::write && request.type != Command::write_zeroes) || request.length == 0 ||
-        !agreement.served->grows_by_writes()) {
+    const Export& served = *agreement.served;
+    const bool adds = request.type == Command::write || request.type == Command::write_zeroes ||
+                      (request.type == Command::trim && served.has(Fault::trim_extends));
+    if (!adds || (request.length == 0 && !served.has(Fault::empty_write_extends))) {
+        return false;
+    }
+    if (served.has(Fault::extends_uninvited) && !served.read_only()) {
+        return true;
+    }
+    if (!served.grows_by_writes()) {
         return false;
     }
     const bool asks = (request.flags & flag::extend) != 0 && agreement.promised(can::automatic);
-    return asks || agreement.served->rules().knobs.consent == Consent::implicit;
+    return asks || served.rules().knobs.consent == Consent::implicit;
 }
 
 std::optional<Refusal> check_range(Command command, std::uint64_t offset, std::uint64_t length,
                                    const Agreement& agreement) {
-    const std::uint64_t size = agreement.served->size();
+    const std::uint64_t size =
+        agreement.served->has(Fault::stale_end) ? agreement.told_size : agreement.served->size();
     if (offset > size || length > size - offset) {
         const bool adds = command == Command::write || command == Command::write_zeroes;
         return refuse(adds ? Error::nospc : Error::inval,
@@ -186,19 +206,27 @@ std::optional<Refusal> check(const nbd::Request& request, const Agreement& agree
         return refusal;
     }
     if (is_writing(request.type) && agreement.offers(offer::read_only)) {
+        if (agreement.served->has(Fault::room_before_read_only) &&
+            request.offset + request.length > agreement.served->size()) {
+            return refuse(Error::nospc, "the export has no room");
+        }
         return refuse(Error::perm, "the export is read-only");
     }
     if (!agreement.offers(*exposed)) {
         return refuse(Error::inval, "{} was not offered", nbd::name(request.type));
     }
     if (request.type == Command::flush) {
+        if (agreement.served->has(Fault::resize_ends_flush) &&
+            agreement.served->size() != agreement.told_size) {
+            return refuse(Error::inval, "NBD_CMD_FLUSH is not offered any more");
+        }
         if (request.offset != 0 || request.length != 0) {
             return refuse(Error::inval, "offset and length of NBD_CMD_FLUSH are reserved and must be 0");
         }
         return std::nullopt;
     }
     if (request.type == Command::resize) {
-        return check_resize(request);
+        return check_resize(request, agreement);
     }
     if (request.type == Command::block_status) {
         if (agreement.contexts.empty()) {
@@ -211,7 +239,8 @@ std::optional<Refusal> check(const nbd::Request& request, const Agreement& agree
             return refuse(Error::inval, "NBD_CMD_BLOCK_STATUS needs a length");
         }
     }
-    const std::uint64_t size = agreement.served->size();
+    const std::uint64_t size =
+        agreement.served->has(Fault::stale_end) ? agreement.told_size : agreement.served->size();
     const bool within = request.offset <= size && request.length <= size - request.offset;
     auto refusal = !within && may_extend(request, agreement)
                        ? check_extension(request, agreement)

@@ -321,11 +321,18 @@ void Negotiation::answer_info(const nbd::OptionRequest& request, nbd::Bytes payl
         reply(request.option, OptionReplyType::info,
               nbd::InfoText{nbd::InfoType::description, options.description});
     }
-    const std::uint64_t size = served->size();
-    const auto info =
-        wants(message, nbd::InfoType::resize) ? served->resize_info(style_, size) : std::nullopt;
-    if (info) {
+    const std::uint64_t size =
+        served->has(Fault::handshake_size_stale) ? served->first_size() : served->size();
+    auto info = wants(message, nbd::InfoType::resize) || served->has(Fault::info_unasked)
+                    ? served->resize_info(style_, size)
+                    : std::nullopt;
+    if (info && served->has(Fault::info_too_long)) {
+        reply_long_info(request.option, *info);
+    } else if (info) {
         reply(request.option, OptionReplyType::info, *info);
+    }
+    if (served->has(Fault::info_counts_without_go)) {
+        info = told_info_ = info ? info : told_info_;
     }
     reply(request.option, OptionReplyType::info,
           nbd::InfoExport{nbd::InfoType::export_, size, transmission_flags(*served, name, info)});
@@ -406,7 +413,8 @@ std::uint16_t Negotiation::transmission_flags(const Export& served, std::string_
         flags |= nbd::transmission_flag::block_status_payload;
     }
     constexpr unsigned learning = nbd::resize_capability::query | nbd::resize_capability::notify;
-    if (served.grows_on_request() || (info && (info->capabilities & learning) != 0)) {
+    const bool accepts = served.grows_on_request() || (info && (info->capabilities & learning) != 0);
+    if ((accepts && !served.has(Fault::flag_never)) || served.has(Fault::flag_always)) {
         flags |= nbd::transmission_flag::send_resize;
     }
     return static_cast<std::uint16_t>(flags);
@@ -414,6 +422,7 @@ std::uint16_t Negotiation::transmission_flags(const Export& served, std::string_
 
 void Negotiation::agree(std::shared_ptr<Export> served, std::string_view name,
                         std::optional<nbd::InfoResize> info) {
+    agreement_.told_size = served->size();
     agreement_.transmission_flags = transmission_flags(*served, name, info);
     agreement_.served = std::move(served);
     agreement_.style = style_;
@@ -439,6 +448,14 @@ void Negotiation::reply(Option option, OptionReplyType type, const Payload& payl
         trace_("< " + nbd::describe(header));
         trace_("<   " + nbd::describe(payload));
     }
+}
+
+void Negotiation::reply_long_info(Option option, const nbd::InfoResize& info) {
+    nbd::Buffer bytes = nbd::encode(info);
+    bytes.resize(bytes.size() + 4);
+    output_.add_copy(nbd::encode(
+        nbd::OptionReply{option, OptionReplyType::info, static_cast<std::uint32_t>(bytes.size())}));
+    output_.add_copy(bytes);
 }
 
 void Negotiation::acknowledge(Option option) {

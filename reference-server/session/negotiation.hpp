@@ -73,6 +73,7 @@ class Negotiation {
 
     template <class Payload>
     void reply(nbd::Option option, nbd::OptionReplyType type, const Payload& payload);
+    void reply_long_info(nbd::Option option, const nbd::InfoResize& info); ///< only where a fault asks for it
     void acknowledge(nbd::Option option);
     void reply_error(nbd::Option option, nbd::OptionReplyType type, std::string_view message);
 
@@ -88,6 +89,7 @@ class Negotiation {
     ReplyStyle style_ = ReplyStyle::simple;
     /// The most that may be negotiated: less than the options say once the client asked for such an export.
     ReplyStyle most_;
+    std::optional<nbd::InfoResize> told_info_; ///< only where a fault asks for it
     std::optional<SelectedContexts> selected_;
     Agreement agreement_;
 

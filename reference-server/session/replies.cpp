@@ -36,7 +36,8 @@ void Replies::chunk_header(const nbd::Request& request, bool done, nbd::ChunkTyp
                            std::uint64_t length) {
     const std::uint16_t flags = done ? nbd::reply_flag::done : std::uint16_t{0};
     if (style_ == ReplyStyle::extended) {
-        const nbd::ExtendedChunk chunk{flags, type, request.cookie, request.offset, length};
+        const bool echoes = request.type != nbd::Command::resize || !has(Fault::offset_not_echoed);
+        const nbd::ExtendedChunk chunk{flags, type, request.cookie, echoes ? request.offset : 0, length};
         nbd::encode_fixed(output_.add_header(nbd::wire_size<nbd::ExtendedChunk>), chunk);
         if (trace_) {
             trace_("< " + nbd::describe(chunk));
@@ -76,6 +77,9 @@ void Replies::error(const nbd::Request& request, nbd::Error error, std::string_v
     }
     const nbd::ErrorChunk payload{error, std::string(message.substr(0, nbd::max_string))};
     const nbd::Buffer bytes = nbd::encode(payload);
+    if (has(Fault::chunk_beside_error) && request.type == nbd::Command::resize) {
+        (void)size(request, {}, false);
+    }
     chunk_header(request, true, nbd::ChunkType::error, bytes.size());
     output_.add_copy(bytes);
     if (trace_) {
@@ -162,19 +166,21 @@ void Replies::status(const nbd::Request& request, std::uint32_t context, const s
 }
 
 std::uint8_t* Replies::size(const nbd::Request& request, const nbd::ResizeChunk& chunk, bool done) {
-    chunk_header(request, done, nbd::ChunkType::resize, nbd::wire_size<nbd::ResizeChunk>);
+    const std::uint64_t excess = has(Fault::chunk_too_long) ? 4 : 0;
+    chunk_header(request, done, nbd::ChunkType::resize, nbd::wire_size<nbd::ResizeChunk> + excess);
     std::uint8_t* const payload = output_.add_header(nbd::wire_size<nbd::ResizeChunk>);
-    nbd::encode_fixed(payload, chunk);
-    if (trace_) {
-        trace_("<   " + nbd::describe(chunk));
-    }
+    replace_size(payload, chunk);
+    output_.add_zeroes(excess);
     return payload;
 }
 
 void Replies::replace_size(std::uint8_t* payload, const nbd::ResizeChunk& chunk) {
-    nbd::encode_fixed(payload, chunk);
+    constexpr std::uint32_t unknown_flag = 1U << 3;
+    nbd::ResizeChunk sent = chunk;
+    sent.flags |= has(Fault::chunk_unknown_flag) ? unknown_flag : 0;
+    nbd::encode_fixed(payload, sent);
     if (trace_) {
-        trace_("<   instead: " + nbd::describe(chunk));
+        trace_("<   " + nbd::describe(sent));
     }
 }
 

@@ -3,6 +3,7 @@
 #include "protocol/resize.hpp"
 #include "protocol/transmission.hpp"
 #include "reference-server/backend/operation.hpp"
+#include "reference-server/resize/faults.hpp"
 #include "reference-server/session/agreement.hpp"
 #include "reference-server/session/output.hpp"
 #include "reference-server/session/trace.hpp"
@@ -17,8 +18,9 @@ namespace refserver {
 /// The one place where replies of the transmission phase are built, in whichever style was agreed.
 class Replies {
   public:
-    Replies(ReplyStyle style, OutputQueue& output, const Trace& trace)
+    Replies(ReplyStyle style, OutputQueue& output, const Trace& trace, const FaultSet& faults)
       : style_(style)
+      , faults_(faults)
       , output_(output)
       , trace_(trace) {}
 
@@ -35,7 +37,7 @@ class Replies {
 
     /// A size, as a chunk of its own; returns where its payload lies as long as it is not sent.
     std::uint8_t* size(const nbd::Request& request, const nbd::ResizeChunk& chunk, bool done);
-    /// Replaces the payload of a chunk that is not sent yet.
+    /// Writes the payload of a chunk that is not sent yet.
     void replace_size(std::uint8_t* payload, const nbd::ResizeChunk& chunk);
 
   private:
@@ -49,7 +51,10 @@ class Replies {
     template <class Payload>
     void small_payload(const Payload& payload);
 
+    [[nodiscard]] bool has(Fault fault) const { return faults_.test(static_cast<std::size_t>(fault)); }
+
     const ReplyStyle style_;
+    const FaultSet faults_;
     OutputQueue& output_;
     const Trace& trace_;
 };

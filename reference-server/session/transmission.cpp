@@ -58,7 +58,7 @@ Transmission::Transmission(const SessionOptions& options, Agreement agreement, B
   , pool_(pool)
   , output_(output)
   , trace_(trace)
-  , replies_(agreement_.style, output, trace)
+  , replies_(agreement_.style, output, trace, agreement_.served->rules().faults)
   , wake_(std::move(wake)) {}
 
 Transmission::~Transmission() {
@@ -88,6 +88,9 @@ std::size_t Transmission::consume(nbd::Bytes input) {
     if (closing_ || input.size() < header_size || saturated()) {
         return 0;
     }
+    if (subscription_ && has(Fault::subscription_blocks)) {
+        return 0;
+    }
     auto request = nbd::decode_request(input, header_style_);
     if (!request) {
         close(fmt::format("not a request: {}", request.error().describe()));
@@ -110,7 +113,14 @@ std::size_t Transmission::consume(nbd::Bytes input) {
 
 void Transmission::begin(const nbd::Request& request) {
     if (request.type == Command::disc) {
+        if (subscription_ && has(Fault::disconnect_answered)) {
+            replies_.success(subscription_->request);
+        }
         return close("the client disconnected");
+    }
+    if (request.type == Command::resize && has(Fault::unannounced_drops) &&
+        !agreement_.offers(nbd::transmission_flag::send_resize)) {
+        return close("NBD_CMD_RESIZE was not announced");
     }
     const std::uint64_t payload = nbd::payload_length(request, header_style_);
     // The limit that extended headers set for payloads is the advertised one; compact ones leave it open.
@@ -250,7 +260,8 @@ std::unique_ptr<Transmission::InFlight> Transmission::take_slot(const nbd::Reque
 void Transmission::start(std::unique_ptr<InFlight> flight) {
     InFlight& started = *flight.release();
     ++in_progress_;
-    const bool nothing_to_do = started.length == 0 && started.kind != Operation::Kind::flush &&
+    const bool nothing_to_do = started.length == 0 && !started.may_extend &&
+                               started.kind != Operation::Kind::flush &&
                                started.kind != Operation::Kind::resize;
     if (nothing_to_do) {
         replies_.success(started.request);

@@ -98,6 +98,7 @@ class Transmission {
     };
 
     [[nodiscard]] bool has_room() const;
+    [[nodiscard]] bool has(Fault fault) const { return agreement_.served->has(fault); }
     void begin(const nbd::Request& request);
     void begin_payload(const nbd::Request& request, std::uint64_t size);
     void skip_payload(const nbd::Request& request, std::uint64_t size, Refusal refusal);
@@ -108,6 +109,8 @@ class Transmission {
     void answer_read(InFlight& flight);
     void answer_status(InFlight& flight);
     void answer_changed_size(const InFlight& flight);
+    [[nodiscard]] bool tells_plain() const;
+    [[nodiscard]] bool tells_write(const InFlight& flight) const;
     void begin_resize(const nbd::Request& request);
     void subscribe(const nbd::Request& request);
     void cancel(const nbd::Request& request);
