@@ -139,6 +139,9 @@ class Life {
         number(Question::info_granularity, info.resize.has_value(), resize.granularity);
         number(Question::info_smallest, info.can_resize(can::shrink), resize.smallest);
         number(Question::info_largest, info.resize.has_value(), resize.largest);
+        constexpr unsigned known = can::explicit_ | can::shrink | can::automatic | can::automatic_implicit |
+                                   can::zeroed | can::query | can::notify | can::external;
+        answer(Question::info_others, (resize.capabilities & ~known) == 0 ? "0" : "set");
     }
 
     void use_inside() {
@@ -149,7 +152,9 @@ class Life {
         connection_->wait(read).check();
         connection_->wait(write).check();
         std::vector<std::uint8_t> back(page);
+        const Cookie head = connection_->enqueue(Operation::write(0, nbd::Bytes(written).first(sector)));
         connection_->read(written_at, back);
+        connection_->wait(head).check();
         answer(Question::inside, !all_are(first, 0) ? "no zeroes at the start"
                                  : back != written  ? "not what was written"
                                                     : "ok");
@@ -250,12 +255,15 @@ class Life {
         std::vector<std::uint8_t> last(sector);
         std::vector<std::uint8_t> stale(sector);
         std::vector<std::uint8_t> kept(page);
+        std::vector<std::uint8_t> head(sector);
         const auto read = [&](bool tried, std::uint64_t offset, std::vector<std::uint8_t>& into) {
             return tried ? std::optional(connection_->enqueue(Operation::read(offset, into))) : std::nullopt;
         };
         const auto new_read = read(believed >= true_size_, true_size_ - sector, last);
         const auto stale_read = read(believed > true_size_, believed - sector, stale);
         const auto kept_read = read(std::min(believed, true_size_) >= initial_size, written_at, kept);
+        connection_->read(0, head);
+        answer(Question::head, all_are(head, inside_byte) ? "written" : "something else");
         answer(Question::new_read, outcome_of(new_read));
         answer(Question::stale_read, outcome_of(stale_read));
         const std::string outcome = outcome_of(kept_read);
@@ -293,6 +301,9 @@ class Life {
         ask(Question::odd_read, Operation::read(0, into, flag::extend));
         ask(Question::extend_inside, write(0, flag::extend));
         ask(Question::huge_write, write(nbd::max_resize - 1, flag::extend));
+        ask(Question::below_smallest, resize(page, 0, 0));
+        const Cookie empty = connection_->enqueue(
+            Operation::range(nbd::Command::write_zeroes, true_size_ + past_end_by, 0, 0));
         ask(Question::read_past, Operation::read(true_size_ + past_end_by, into));
         ask(Question::trim_past, Operation::range(nbd::Command::trim, true_size_, sector));
         ask(Question::same_size, resize(true_size_, 0, flag::fua | flag::no_hole));
@@ -315,15 +326,30 @@ class Life {
                                      : "not the truth");
             }
         }
+        static_cast<void>(connection_->wait(empty)); // the base protocol leaves open what it is answered with
         answer(Question::odd_size_after, true_size());
     }
 
     void write_past_the_end() {
+        const bool subscribed = connection_->subscribed();
         const std::vector<std::uint8_t> data(sector, end_byte);
         Operation operation = Operation::write(true_size_ + past_end_by, data);
         operation.past_end = true;
         const std::string outcome = outcome_of(connection_->submit(std::move(operation)));
         answer(Question::past_end, outcome == "ok" ? "grows" : outcome);
+        const auto& subscription = connection_->subscription();
+        if (subscribed && outcome == "ok") {
+            // No order is promised between the reply and the notification (RZ-NOTE-3).
+            const std::uint64_t before = setup_.external == External::none ? 0 : 1;
+            if (subscription->notifications == before) {
+                connection_->await_notification(refclient::Clock::now() + notification_limit);
+            }
+            answer(Question::own_told, flag_words(subscription->latest.flags));
+        } else {
+            answer(Question::own_told, "none");
+        }
+        answer(Question::notifications, subscription ? std::to_string(subscription->notifications) : "none");
+        answer(Question::subscription, !subscription ? "none" : subscription->open ? "open" : "ended");
     }
 
     const LifeSetup& setup_;
@@ -352,6 +378,7 @@ const std::array<std::string_view, question_count>& question_names() {
                                                                         "info-granularity",
                                                                         "info-smallest",
                                                                         "info-largest",
+                                                                        "info-others",
                                                                         "inside",
                                                                         "grow-way",
                                                                         "grow-error",
@@ -375,6 +402,7 @@ const std::array<std::string_view, question_count>& question_names() {
                                                                         "external-size",
                                                                         "learn-flags",
                                                                         "learn-believed",
+                                                                        "head",
                                                                         "new-read",
                                                                         "stale-read",
                                                                         "kept",
@@ -389,6 +417,7 @@ const std::array<std::string_view, question_count>& question_names() {
                                                                         "odd-read",
                                                                         "extend-inside",
                                                                         "huge-write",
+                                                                        "below-smallest",
                                                                         "read-past",
                                                                         "trim-past",
                                                                         "same-size",
@@ -396,6 +425,9 @@ const std::array<std::string_view, question_count>& question_names() {
                                                                         "second-notify",
                                                                         "odd-size-after",
                                                                         "past-end",
+                                                                        "own-told",
+                                                                        "notifications",
+                                                                        "subscription",
                                                                         "leave"};
     return names;
 }

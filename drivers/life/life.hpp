@@ -42,6 +42,7 @@ enum class Question : std::size_t {
     info_granularity,
     info_smallest,
     info_largest,
+    info_others,
     inside,
     grow_way,
     grow_error,
@@ -65,6 +66,7 @@ enum class Question : std::size_t {
     external_size,
     learn_flags,
     learn_believed,
+    head,
     new_read,
     stale_read,
     kept,
@@ -79,6 +81,7 @@ enum class Question : std::size_t {
     odd_read,
     extend_inside,
     huge_write,
+    below_smallest,
     read_past,
     trim_past,
     same_size,
@@ -86,6 +89,9 @@ enum class Question : std::size_t {
     second_notify,
     odd_size_after,
     past_end,
+    own_told,
+    notifications,
+    subscription,
     leave,
 };
 

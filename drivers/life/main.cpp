@@ -101,7 +101,7 @@ int run() {
     defaults.options.contexts.clear();
     defaults.options.strict = false; // what a client believes wrongly is to show at the server
     defaults.options.timeout = std::chrono::seconds(10);
-    defaults.preferences.credits = 8;
+    defaults.preferences.credits = 1; // so that a single change uses it up
     Controls controls;
     const auto& names = question_names();
     std::cout << json::serialize(

@@ -14,8 +14,9 @@
 namespace harness {
 namespace {
 
-/// The combinations whose knobs have the values that the user asked for, "growth=both".
-std::vector<std::size_t> select(const Knobs& knobs, const std::vector<std::string>& wanted) {
+/// Each `every`th of the combinations whose knobs have the values that the user asked for, "growth=both".
+std::vector<std::size_t> select(const Knobs& knobs, const std::vector<std::string>& wanted,
+                                std::size_t every) {
     std::vector<ColumnCondition> conditions;
     for (const std::string& text : wanted) {
         const auto equals = text.find('=');
@@ -50,10 +51,14 @@ std::vector<std::size_t> select(const Knobs& knobs, const std::vector<std::strin
             selected.push_back(index);
         }
     }
-    if (selected.empty()) {
+    std::vector<std::size_t> thinned;
+    for (std::size_t i = 0; i < selected.size(); i += every) {
+        thinned.push_back(selected[i]);
+    }
+    if (thinned.empty()) {
         throw SelectionError("no combination has all of these knobs");
     }
-    return selected;
+    return thinned;
 }
 
 /// Drivers at a time: a life waits for the server about as long as it works.
@@ -72,14 +77,15 @@ void run_lives(const std::string& suite_name, const CommonOptions& common, const
     }
     const Knobs knobs = Knobs::load(common.scenarios / "knobs.yaml");
     const Oracle oracle = Oracle::load(suite.life, knobs);
-    const std::vector<std::size_t> combinations = select(knobs, options.knobs);
+    const std::vector<std::size_t> combinations = select(knobs, options.knobs, options.every);
 
     const std::filesystem::path logs = options.out / suite.name;
     std::filesystem::create_directories(logs);
     LivesProgress progress(combinations.size(), options.quiet);
-    const Lives lives = lead_lives({&suite, &knobs, &oracle, common.programs, &workspace, logs}, combinations,
-                                   options.jobs == 0 ? default_clients() : options.jobs,
-                                   [&](std::size_t done) { progress.show(done); });
+    const Lives lives = lead_lives(
+        {&suite, &knobs, &oracle, common.programs, &workspace, logs, options.faults, options.fail_fast},
+        combinations, options.jobs == 0 ? default_clients() : options.jobs,
+        [&](std::size_t done) { progress.show(done); });
     std::ranges::move(life_cases(suite, knobs, oracle, combinations, lives), std::back_inserter(run.cases));
     fmt::print("{}: {} combinations in {:.1f} s, {:.0f} a second, {} not as expected\n", suite.name,
                lives.executed, lives.seconds, static_cast<double>(lives.executed) / lives.seconds,

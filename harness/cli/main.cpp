@@ -92,6 +92,18 @@ int run(int argc, char** argv) {
         ->add_option("--knob", run_options.knobs,
                      "Of resize-exhaustive only the combinations with this value of a knob. May be repeated.")
         ->type_name("KNOB=VALUE");
+    run_app->add_option("--every", run_options.every, "Of resize-exhaustive only each Nth combination")
+        ->type_name("N")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 32));
+    run_app->add_flag(
+        "--fail-fast", run_options.fail_fast,
+        "Of resize-exhaustive: begin nothing more after the first combination that is not as expected");
+    run_app
+        ->add_option(
+            "--fault", run_options.faults,
+            "Of resize-exhaustive: a rule that the reference server is to break, to see whether that is "
+            "noticed; nbd-resize-server --list-faults names them. May be repeated.")
+        ->type_name("FAULT");
     run_app
         ->add_option("--jobs,-j", run_options.jobs, "Cases at a time; default twice the number of processors")
         ->check(CLI::Range(1U, 256U));

@@ -215,6 +215,17 @@ class Worker {
         }
     }
 
+    [[nodiscard]] std::string export_name(std::size_t index) const {
+        const Knobs& knobs = *work_.place.knobs;
+        std::string name =
+            fmt::format("{},{},id={}.{}", knobs.text(Side::server, knobs.combination(index).server),
+                        work_.place.suite->export_keys, index, attempt_);
+        for (const std::string& fault : work_.place.faults) {
+            name += ",fault=" + fault;
+        }
+        return name;
+    }
+
     void send(std::size_t index) {
         const Knobs& knobs = *work_.place.knobs;
         const Combination combination = knobs.combination(index);
@@ -222,8 +233,7 @@ class Worker {
         const LifeOrder order{index,
                               server.socket().string(),
                               server.control().string(),
-                              fmt::format("{},{},id={}.{}", knobs.text(Side::server, combination.server),
-                                          work_.place.suite->export_keys, index, attempt_),
+                              export_name(index),
                               knobs.text(Side::client, combination.client),
                               knobs.value(Side::environment, combination.environment, "external")};
         try {
@@ -306,6 +316,7 @@ class Worker {
 
     void add(UnexpectedLife life) {
         ++lives_.unexpected_count;
+        work_.stop = work_.stop || work_.place.fail_fast;
         if (lives_.unexpected.size() < most_unexpected) {
             lives_.unexpected.push_back(std::move(life));
         }

@@ -78,6 +78,9 @@ struct LifePlace {
     std::filesystem::path programs; ///< {bin}
     Workspace* workspace = nullptr;
     std::filesystem::path logs; ///< an existing folder
+    /// Rules that the server is to break, by the names of its faults: for tests of the suite itself.
+    std::vector<std::string> faults = {};
+    bool fail_fast = false; ///< nothing more is begun after the first life that is not as expected
 };
 
 /// Leads the lives of these combinations (indices of Knobs::combination), `clients` at a time. `on_progress`

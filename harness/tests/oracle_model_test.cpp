@@ -190,8 +190,9 @@ class Client {
         capability("NOTIFY", &Info::notify);
         answers["info-EXTERNAL"] = info_ ? "yes" : "-";
         answers["info-granularity"] = info_ ? std::to_string(info_->granularity) : "none";
-        answers["info-smallest"] = info_ && info_->shrink ? "0" : "none";
+        answers["info-smallest"] = info_ && info_->shrink ? std::to_string(64 * kib) : "none";
         answers["info-largest"] = info_ ? std::to_string(limit) : "none";
+        answers["info-others"] = "0";
         answers["inside"] = server.read(0, block);
     }
 
@@ -242,9 +243,12 @@ class Client {
                                : polls                    ? "poll"
                                                           : "reconnect";
         answers["subscribe-size"] = subscribes ? std::to_string(server_.size) : "none";
+        open_ = subscribes;
         std::string flags = "none";
         if (external != "none") {
             const std::string exposed = server_.change(external == "grow" ? 6 * mib + 5 : 300000);
+            notifications_ = subscribes ? 1 : 0;
+            open_ = open_ && !knobs_.is("learn", "credits");
             flags = exposed == "0" ? "EXTERNAL" : exposed + "+EXTERNAL";
         }
         answers["external-size"] = std::to_string(server_.size);
@@ -262,6 +266,13 @@ class Client {
         ask_improperly();
         const std::string past = server_.write(server_.size + mib, sector, false).error;
         answers["past-end"] = past == "none" ? "grows" : past;
+        answers["head"] = "written";
+        const bool told = open_ && past == "none";
+        answers["own-told"] = told ? server_.settings().is("fill", "zero") ? "ZEROED" : "0" : "none";
+        notifications_ += told ? 1 : 0;
+        open_ = open_ && !(told && knobs_.is("learn", "credits"));
+        answers["notifications"] = subscribes ? std::to_string(notifications_) : "none";
+        answers["subscription"] = !subscribes ? "none" : open_ ? "open" : "ended";
         answers["leave"] = "ok";
     }
 
@@ -289,7 +300,12 @@ class Client {
                                : server_.settings().is("growth", "explicit", "both") ? "ok"
                                                                                      : "EPERM";
         answers["query"] = info_ && info_->query ? "truth" : "EINVAL";
-        answers["second-notify"] = answers["learn-way"] == "notify" ? "EINVAL" : "none";
+        const bool unaligned = !(info_ && structured_) && server_.settings().is("sizing", "round");
+        answers["below-smallest"] = !server_.flag()                                         ? "EINVAL"
+                                    : server_.settings().is("growth", "none", "auto")       ? "EPERM"
+                                    : server_.settings().is("shrink", "allow") || unaligned ? "EINVAL"
+                                                                                            : "EPERM";
+        answers["second-notify"] = open_ ? "EINVAL" : "none";
         answers["odd-size-after"] = std::to_string(server_.size);
     }
     void adopt(const Reply& reply, std::uint64_t otherwise) {
@@ -308,6 +324,8 @@ class Client {
     Server& server_;
     std::optional<Info> info_;
     bool structured_;
+    bool open_ = false; ///< the subscription
+    unsigned notifications_ = 0;
     std::uint64_t believed_ = mib;
 };
 

@@ -139,7 +139,7 @@ INSTANTIATE_TEST_SUITE_P(
              "growth=explicit,advertise=info,replies=structured,learn=none,fill=zero,sizing=round,shrink="
              "allow",
              "ask=info,replies=structured,grow=explicit,learn=poll", "grow",
-             "info-granularity=65536 info-smallest=0 info-SHRINK=yes info-ZEROED=yes grow-error=none "
+             "info-granularity=65536 info-smallest=64KiB info-SHRINK=yes info-ZEROED=yes grow-error=none "
              "grow-size=1152KiB grow-told=ZEROED grow-believed=1152KiB promise=zero exposed=zero "
              "over-error=ENOSPC over-told=none over-size=1152KiB shrink-error=none shrink-size=576KiB "
              "shrink-told=0 shrink-believed=576KiB learn-way=reconnect learn-believed=6MiB+5 kept=zero"},
