@@ -437,10 +437,6 @@ void Negotiation::fail(Failure failure) {
     state_ = State::finished;
 }
 
-std::size_t Negotiation::wanted() const {
-    return skip_ > 0 ? static_cast<std::size_t>(skip_) : needed_ - received_.size();
-}
-
 std::string Negotiation::awaited() const {
     switch (state_) {
     case State::greeting_start:
