@@ -28,8 +28,8 @@ constexpr std::size_t max_parts = 64;
 /// Rounds of sending and receiving before the other connections get their turn.
 constexpr int max_rounds = 16;
 
-Agreement agreement_of(const ExportInfo& info) {
-    Agreement agreement{info.headers, info.structured, {}, info.resize};
+Agreement agreement_of(const ExportInfo& info, Faults faults) {
+    Agreement agreement{info.headers, info.structured, {}, info.resize, faults};
     for (const MetaContext& context : info.contexts) {
         agreement.contexts.push_back(context.id);
     }
@@ -68,7 +68,7 @@ Connection::Connection(Socket socket, Options options, ExportInfo info, std::sha
   , info_(std::move(info))
   , socket_(std::move(socket))
   , size_(std::move(size))
-  , transmission_(std::make_unique<Transmission>(agreement_of(info_), options_.trace, size_))
+  , transmission_(std::make_unique<Transmission>(agreement_of(info_, options_.faults), options_.trace, size_))
   , rate_(options_.max_notifications_per_second) {}
 
 Connection::~Connection() {
@@ -118,7 +118,7 @@ Cookie Connection::queue(Operation operation) {
         throw Failure(FailureKind::connection, ESHUTDOWN,
                       "the server is shutting down (NBD_ESHUTDOWN), so nothing more is sent to it");
     }
-    if (options_.strict) {
+    if (options_.strict && !sends_unchecked(operation, options_.faults)) {
         check_allowed(info_, size(), operation);
         check_subscription(operation);
     }
@@ -285,7 +285,7 @@ void Connection::receive_some(bool wait) {
 
 void Connection::bear_notifications() {
     const std::uint64_t all = transmission_->notifications();
-    if (all == borne_) {
+    if (all == borne_ || options_.faults.has(Fault::bear_floods)) {
         return;
     }
     if (!rate_.allows(all - borne_, Clock::now())) {
@@ -456,7 +456,11 @@ std::uint64_t Connection::query_size() {
 
 std::uint64_t Connection::subscribe(std::uint64_t credit) {
     rate_.start(Clock::now());
-    return run(Operation::notify(credit)).resize.value().size;
+    const std::uint64_t size = run(Operation::notify(credit)).resize.value().size;
+    if (options_.faults.has(Fault::two_subscriptions)) {
+        static_cast<void>(wait(submit(Operation::notify(credit))));
+    }
+    return size;
 }
 
 bool Connection::await_notification(Clock::time_point until, int until_readable) {
