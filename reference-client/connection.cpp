@@ -28,8 +28,8 @@ constexpr std::size_t max_parts = 64;
 /// Rounds of sending and receiving before the other connections get their turn.
 constexpr int max_rounds = 16;
 
-Agreement agreement_of(const ExportInfo& info) {
-    Agreement agreement{info.headers, info.structured, {}, info.resize};
+Agreement agreement_of(const ExportInfo& info, Faults faults) {
+    Agreement agreement{info.headers, info.structured, {}, info.resize, faults};
     for (const MetaContext& context : info.contexts) {
         agreement.contexts.push_back(context.id);
     }
@@ -47,8 +47,20 @@ std::unique_ptr<Connection> Connection::open(const nbd::Uri& uri, const Options&
     } else {
         size = std::make_shared<BelievedSize>(info.size);
     }
-    return std::unique_ptr<Connection>(
+    done.socket.set_patience(options.timeout);
+    std::unique_ptr<Connection> connection(
         new Connection(std::move(done.socket), options, info, std::move(size)));
+    if (!done.rest.empty()) {
+        connection->take_early(done.rest);
+    }
+    return connection;
+}
+
+void Connection::take_early(nbd::Bytes bytes) {
+    transmission_->feed(bytes);
+    if (transmission_->failure()) {
+        end(*transmission_->failure());
+    }
 }
 
 Connection::Connection(Socket socket, Options options, ExportInfo info, std::shared_ptr<BelievedSize> size)
@@ -56,7 +68,7 @@ Connection::Connection(Socket socket, Options options, ExportInfo info, std::sha
   , info_(std::move(info))
   , socket_(std::move(socket))
   , size_(std::move(size))
-  , transmission_(std::make_unique<Transmission>(agreement_of(info_), options_.trace, size_))
+  , transmission_(std::make_unique<Transmission>(agreement_of(info_, options_.faults), options_.trace, size_))
   , rate_(options_.max_notifications_per_second) {}
 
 Connection::~Connection() {
@@ -95,18 +107,18 @@ Cookie Connection::submit(Operation operation) {
 }
 
 Cookie Connection::post(Operation operation) {
-    const Cookie cookie = enqueue(std::move(operation));
+    const Cookie cookie = queue(std::move(operation));
     pump(POLLOUT);
     return cookie;
 }
 
-Cookie Connection::enqueue(Operation operation) {
+Cookie Connection::queue(Operation operation) {
     check_alive();
     if (transmission_->shutdown_seen()) {
         throw Failure(FailureKind::connection, ESHUTDOWN,
                       "the server is shutting down (NBD_ESHUTDOWN), so nothing more is sent to it");
     }
-    if (options_.strict) {
+    if (options_.strict && !sends_unchecked(operation, options_.faults)) {
         check_allowed(info_, size(), operation);
         check_subscription(operation);
     }
@@ -133,17 +145,23 @@ void Connection::pump_until(Enough enough, std::string_view what) {
     // Notifications are no progress: they would keep up a wait for a reply that never comes.
     std::uint64_t mark = progress_mark();
     bool stalled = false;
+    if (!outgoing_.empty()) {
+        pump(POLLOUT);
+    }
     while (!enough()) {
-        pollfd waiting{socket_.descriptor(), awaited_events(), 0};
-        const int ready = ::poll(&waiting, 1, poll_timeout(limit));
-        // Where something comes all the time that is not waited for, the time is up nevertheless.
-        if (ready == 0 || (ready > 0 && stalled && Clock::now() >= limit)) {
-            end(Failure(FailureKind::connection, ETIMEDOUT,
-                        fmt::format("timed out while waiting for {}", what)));
-            throw *ended_;
-        }
-        if (ready > 0) {
-            pump(waiting.revents);
+        if (outgoing_.empty() && !stalled) {
+            // With nothing to send it is enough to receive, which waits by itself.
+            pump(0, true);
+        } else {
+            pollfd waiting{socket_.descriptor(), awaited_events(), 0};
+            const int ready = ::poll(&waiting, 1, poll_timeout(limit));
+            // Where something comes all the time that is not waited for, the time is up nevertheless.
+            if (ready == 0 || (ready > 0 && stalled && Clock::now() >= limit)) {
+                end(Failure(FailureKind::connection, ETIMEDOUT,
+                            fmt::format("timed out while waiting for {}", what)));
+                throw *ended_;
+            }
+            pump(ready > 0 ? waiting.revents : short{0});
         }
         stalled = progress_mark() <= mark;
         if (!stalled) {
@@ -157,16 +175,16 @@ short Connection::awaited_events() const {
     return static_cast<short>(POLLIN | (outgoing_.empty() ? 0 : POLLOUT));
 }
 
-void Connection::pump(short events) {
-    if (events == 0 || ended_) {
+void Connection::pump(short events, bool wait) {
+    if ((events == 0 && !wait) || ended_) {
         return;
     }
     try {
         if ((events & POLLOUT) != 0) {
             send_some();
         }
-        if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) {
-            receive_some();
+        if (wait || (events & (POLLIN | POLLHUP | POLLERR)) != 0) {
+            receive_some(wait);
         }
         leave_shutdown();
     } catch (const Failure& failure) {
@@ -218,9 +236,9 @@ void Connection::send_some() {
     }
 }
 
-std::optional<std::size_t> Connection::receive(std::span<iovec> parts) {
+std::optional<std::size_t> Connection::receive(std::span<iovec> parts, bool wait) {
     try {
-        return socket_.receive(parts);
+        return wait ? socket_.receive_waiting(parts) : socket_.receive(parts);
     } catch (const Failure& broken) {
         if (transmission_->in_flight() == 0) {
             throw;
@@ -231,13 +249,13 @@ std::optional<std::size_t> Connection::receive(std::span<iovec> parts) {
     }
 }
 
-void Connection::receive_some() {
+void Connection::receive_some(bool wait) {
     for (int round = 0; round < max_rounds; ++round) {
         const std::span<std::uint8_t> place = transmission_->wanted();
         std::array<iovec, 2> parts{{{place.data(), place.size()}, {ahead.data(), ahead.size()}}};
         const bool in_place = place.size() >= in_place_size;
         const std::span<iovec> used = in_place ? std::span(parts) : std::span(parts).subspan(1);
-        const std::optional<std::size_t> count = receive(used);
+        const std::optional<std::size_t> count = receive(used, wait && round == 0);
         if (!count) {
             return;
         }
@@ -267,7 +285,7 @@ void Connection::receive_some() {
 
 void Connection::bear_notifications() {
     const std::uint64_t all = transmission_->notifications();
-    if (all == borne_) {
+    if (all == borne_ || options_.faults.has(Fault::bear_floods)) {
         return;
     }
     if (!rate_.allows(all - borne_, Clock::now())) {
@@ -438,7 +456,11 @@ std::uint64_t Connection::query_size() {
 
 std::uint64_t Connection::subscribe(std::uint64_t credit) {
     rate_.start(Clock::now());
-    return run(Operation::notify(credit)).resize.value().size;
+    const std::uint64_t size = run(Operation::notify(credit)).resize.value().size;
+    if (options_.faults.has(Fault::two_subscriptions)) {
+        static_cast<void>(wait(submit(Operation::notify(credit))));
+    }
+    return size;
 }
 
 bool Connection::await_notification(Clock::time_point until, int until_readable) {

@@ -51,8 +51,9 @@ class Connection {
     /// move next.
     Cookie post(Operation operation);
 
-    /// The same without sending anything yet: it goes with the next request, or when bytes move next.
-    Cookie enqueue(Operation operation);
+    /// The same without sending anything yet: several small requests go to the operating system together when
+    /// bytes move next, at the latest when something is waited for.
+    Cookie queue(Operation operation);
 
     /// Waits for the reply to this request. Errors of the server are in the completion.
     [[nodiscard]] Completion wait(Cookie cookie);
@@ -130,10 +131,11 @@ class Connection {
 
     Completion run(Operation operation);
     [[nodiscard]] short awaited_events() const;
-    void pump(short events);
+    void take_early(nbd::Bytes bytes);
+    void pump(short events, bool wait = false);
     void send_some();
-    [[nodiscard]] std::optional<std::size_t> receive(std::span<iovec> parts);
-    void receive_some();
+    [[nodiscard]] std::optional<std::size_t> receive(std::span<iovec> parts, bool wait);
+    void receive_some(bool wait);
     void bear_notifications();
     void check_subscription(const Operation& operation) const;
     /// Grows when bytes move for another reason than a notification.

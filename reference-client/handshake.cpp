@@ -43,34 +43,39 @@ void send_all(Socket& socket, nbd::Buffer bytes, Clock::time_point deadline, con
     }
 }
 
-/// Receives once, and never bytes that belong to the transmission phase.
-void receive_once(Socket& socket, Negotiation& negotiation, Clock::time_point deadline) {
+/// Receives once. Returns what does not belong to the handshake any more.
+nbd::Buffer receive_once(Socket& socket, Negotiation& negotiation, Clock::time_point deadline) {
+    wait_for(socket, POLLIN, deadline, negotiation);
     std::array<std::uint8_t, 4096> bytes{};
-    std::array<iovec, 1> part{{{bytes.data(), std::min(bytes.size(), negotiation.wanted())}}};
+    std::array<iovec, 1> part{{{bytes.data(), bytes.size()}}};
     const auto count = socket.receive(part);
     if (!count) {
-        wait_for(socket, POLLIN, deadline, negotiation);
-    } else if (*count == 0) {
-        negotiation.feed_end();
-    } else {
-        negotiation.feed(nbd::Bytes(bytes).first(*count));
+        return {};
     }
+    if (*count == 0) {
+        negotiation.feed_end();
+        return {};
+    }
+    const nbd::Bytes received = nbd::Bytes(bytes).first(*count);
+    const nbd::Bytes rest = received.subspan(negotiation.feed(received));
+    return {rest.begin(), rest.end()};
 }
 
-void exchange(Socket& socket, Negotiation& negotiation, Clock::time_point deadline) {
+nbd::Buffer exchange(Socket& socket, Negotiation& negotiation, Clock::time_point deadline) {
+    nbd::Buffer rest;
     bool leaving = false;
     for (;;) {
         if (nbd::Buffer output = negotiation.take_output(); !output.empty()) {
             send_all(socket, std::move(output), deadline, negotiation);
         }
         if (negotiation.finished()) {
-            return;
+            return rest;
         }
         if (negotiation.leaving() && !leaving) {
             leaving = true;
             deadline = std::min(deadline, Clock::now() + abort_patience);
         }
-        receive_once(socket, negotiation, deadline);
+        rest = receive_once(socket, negotiation, deadline);
     }
 }
 
@@ -85,8 +90,9 @@ Handshaken shake_hands(const nbd::Uri& uri, const Options& options, Goal goal) {
     Negotiation negotiation(options, goal, uri.export_name);
     const Clock::time_point deadline = Clock::now() + options.timeout;
     Socket socket = Socket::connect(uri, deadline);
+    nbd::Buffer rest;
     try {
-        exchange(socket, negotiation, deadline);
+        rest = exchange(socket, negotiation, deadline);
     } catch (const Failure& failure) {
         // Once the client has decided to leave, it does not matter how the server takes it.
         if (!negotiation.leaving()) {
@@ -98,7 +104,7 @@ Handshaken shake_hands(const nbd::Uri& uri, const Options& options, Goal goal) {
         throw Failure(negotiation.failure()->kind(), negotiation.failure()->code(),
                       fmt::format("{}: {}", address_text(uri), negotiation.failure()->what()));
     }
-    return {std::move(socket), std::move(negotiation)};
+    return {std::move(socket), std::move(negotiation), std::move(rest)};
 }
 
 ExportInfo query_info(const nbd::Uri& uri, const Options& options) {

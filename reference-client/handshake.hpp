@@ -11,6 +11,7 @@ namespace refclient {
 struct Handshaken {
     Socket socket; ///< where the transmission phase goes on, if it was entered
     Negotiation negotiation;
+    nbd::Buffer rest; ///< of the transmission phase, what has come already
 };
 
 /// Connects to the server of a URI and carries out a handshake within `options.timeout`. Throws Failure.

@@ -96,6 +96,9 @@ Negotiation::Negotiation(const Options& options, Goal goal, std::string export_n
             plan_.push_back(Option::set_meta_context);
         }
     }
+    if (options_.faults.has(Fault::trust_opt_info) && goal == Goal::transmission) {
+        plan_.push_front(Option::info);
+    }
     plan_.push_back(options_.use_export_name ? Option::export_name
                     : goal == Goal::info     ? Option::info
                                              : Option::go);
@@ -261,7 +264,7 @@ void Negotiation::send_option(Option option, nbd::Bytes payload) {
     nbd::encode_to(output_, request);
     output_.insert(output_.end(), payload.begin(), payload.end());
     trace(Direction::sent, request);
-    exchange_.emplace(option, OptionContext{info_.structured, options_.ask_resize});
+    exchange_.emplace(option, OptionContext{info_.structured, options_.ask_resize, options_.faults});
     await(State::option_reply, nbd::wire_size<nbd::OptionReply>);
 }
 
@@ -384,7 +387,9 @@ void Negotiation::option_done() {
         info_.canonical_name = outcome.name.value_or("");
         info_.description = std::move(outcome.description);
         info_.block = outcome.block;
-        info_.resize = outcome.resize;
+        if (option == Option::info || !options_.faults.has(Fault::trust_opt_info)) {
+            info_.resize = outcome.resize;
+        }
         if (option == Option::go) {
             return enter_transmission();
         }
@@ -435,10 +440,6 @@ void Negotiation::fail(Failure failure) {
         failure_ = std::move(failure);
     }
     state_ = State::finished;
-}
-
-std::size_t Negotiation::wanted() const {
-    return skip_ > 0 ? static_cast<std::size_t>(skip_) : needed_ - received_.size();
 }
 
 std::string Negotiation::awaited() const {

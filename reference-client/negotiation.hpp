@@ -58,8 +58,6 @@ class Negotiation {
     [[nodiscard]] const std::vector<ListedExport>& exports() const { return exports_; }
     /// The outcome is certain and NBD_OPT_ABORT was sent; only the answer to that is missing.
     [[nodiscard]] bool leaving() const { return exchange_ && exchange_->option() == nbd::Option::abort; }
-    /// The most bytes that may be received next without taking any of the transmission phase.
-    [[nodiscard]] std::size_t wanted() const;
     /// What is being waited for, for messages about a timeout: "the server's greeting".
     [[nodiscard]] std::string awaited() const;
 

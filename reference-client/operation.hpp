@@ -25,7 +25,7 @@ struct Operation {
     std::span<std::uint8_t> into;        ///< for a read: `length` bytes that take the data
     nbd::Bytes data;                     ///< for a write: `length` bytes
     std::vector<std::uint32_t> contexts; ///< for block status: limit the reply to these ids; empty: to none
-    bool past_end = false;               ///< for a write: it is meant to extend the export
+    bool past_end = false; ///< it is meant to go past the end, as a write that extends the export
 
     [[nodiscard]] static Operation read(std::uint64_t offset, std::span<std::uint8_t> into,
                                         std::uint16_t flags = 0);

@@ -219,14 +219,22 @@ void OptionExchange::take_resize(nbd::Bytes bytes) {
         throw violation(
             fmt::format("NBD_INFO_RESIZE to {}, although it was not asked for", nbd::name(option_)));
     }
-    if (bytes.size() != nbd::wire_size<nbd::InfoResize>) {
+    nbd::Buffer exact(bytes.begin(), bytes.end());
+    if (context_.faults.has(Fault::information_of_any_length)) {
+        exact.resize(nbd::wire_size<nbd::InfoResize>);
+    }
+    if (exact.size() != nbd::wire_size<nbd::InfoResize>) {
         throw violation(fmt::format("NBD_INFO_RESIZE of {} bytes, but it has exactly {}", bytes.size(),
                                     nbd::wire_size<nbd::InfoResize>));
     }
     if (outcome_.resize) {
         throw violation(fmt::format("a second NBD_INFO_RESIZE to {}", nbd::name(option_)));
     }
-    outcome_.resize = nbd::decode<nbd::InfoResize>(bytes).value();
+    outcome_.resize = nbd::decode<nbd::InfoResize>(exact).value();
+    if (context_.faults.has(Fault::refuse_unknown_capabilities) && outcome_.resize->capabilities > 0xff) {
+        throw violation(fmt::format("the capabilities {} are not known",
+                                    nbd::resize_capability_names(outcome_.resize->capabilities)));
+    }
     check_resize(*outcome_.resize, context_.structured);
 }
 

@@ -5,6 +5,7 @@
 #include "protocol/handshake.hpp"
 #include "protocol/resize.hpp"
 #include "reference-client/export_info.hpp"
+#include "reference-client/faults.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -32,6 +33,7 @@ struct OptionOutcome {
 struct OptionContext {
     bool structured = false;   ///< structured replies or extended headers have been agreed on
     bool asked_resize = false; ///< NBD_INFO_RESIZE was listed
+    Faults faults{};
 };
 
 /// Checks and collects the replies to one option. Lengths are judged by the header, before the payload is

@@ -3,6 +3,7 @@
 // How a client wants to talk to a server.
 
 #include "protocol/numbers.hpp"
+#include "reference-client/faults.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -56,6 +57,8 @@ struct Options {
     std::chrono::milliseconds timeout = std::chrono::seconds(30);
     /// Called with every message, if set.
     Trace trace;
+    /// Rules to break on purpose.
+    Faults faults;
 };
 
 } // namespace refclient

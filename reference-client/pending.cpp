@@ -125,7 +125,7 @@ Pending::Plan Pending::chunk(const nbd::Chunk& chunk) {
         break;
     case ChunkType::resize:
         check_resize(chunk);
-        return {nbd::wire_size<nbd::ResizeChunk>, false};
+        return {static_cast<std::size_t>(chunk.length), false};
     default:
         throw violation("its type is unknown");
     }
@@ -317,7 +317,10 @@ void Pending::check_resize(const nbd::Chunk& chunk) const {
     if (!agreement_->resize) {
         throw violation("its type must not be used, because NBD_INFO_RESIZE was not sent");
     }
-    expect_length(chunk, chunk.length == nbd::wire_size<nbd::ResizeChunk>, "it must be 12");
+    const bool any_length = agreement_->faults.has(Fault::size_of_any_length) &&
+                            chunk.length > nbd::wire_size<nbd::ResizeChunk> &&
+                            chunk.length <= max_error_payload;
+    expect_length(chunk, chunk.length == nbd::wire_size<nbd::ResizeChunk> || any_length, "it must be 12");
     if (!completion_.ok()) {
         throw violation("a size behind an error");
     }
@@ -331,14 +334,19 @@ void Pending::check_resize(const nbd::Chunk& chunk) const {
         throw violation("NBD_REPLY_FLAG_DONE is set, but a subscription goes on after its first chunk");
     }
     // The first size is none of those that cost credit.
-    if (operation().length != 0 && sizes_ > operation().length) {
+    if (operation().length != 0 && sizes_ > operation().length &&
+        !agreement_->faults.has(Fault::accept_beyond_credit)) {
         throw violation(fmt::format("a notification more than the {} that were allowed", operation().length));
     }
 }
 
 void Pending::take_resize(nbd::Bytes bytes) {
     namespace told = nbd::resize_flag;
-    const auto told_now = decoded<nbd::ResizeChunk>(bytes);
+    const auto told_now = nbd::decode_prefix<nbd::ResizeChunk>(bytes).value();
+    if (agreement_->faults.has(Fault::refuse_unknown_size_flags) &&
+        (told_now.flags & ~(told::zeroed | told::external | told::coalesced)) != 0) {
+        throw violation(fmt::format("the flags {} are not known", nbd::resize_flag_names(told_now.flags)));
+    }
     const bool subscription = is_subscription();
     const bool changed = !subscription || sizes_ > 0;
     const bool query = operation().type == Command::resize && resize_form(operation()) == ResizeForm::query;

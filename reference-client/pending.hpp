@@ -3,6 +3,7 @@
 // A request in flight: which replies may come to it, and what they add up to.
 
 #include "reference-client/coverage.hpp"
+#include "reference-client/faults.hpp"
 #include "reference-client/operation.hpp"
 
 #include <cstdint>
@@ -18,6 +19,7 @@ struct Agreement {
     bool structured = false;                 ///< structured replies or extended headers
     std::vector<std::uint32_t> contexts;     ///< ids of the selected metadata contexts
     std::optional<nbd::InfoResize> resize{}; ///< NBD_INFO_RESIZE, if it was sent
+    Faults faults{};
 };
 
 /// The largest payload of a chunk that has to be stored, in bytes: a block status. The specification wants

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <poll.h>
 
@@ -96,7 +97,7 @@ Resizer::Resizer(Connection& connection, nbd::Uri uri, ResizePreferences prefere
 
 std::optional<Failure> Resizer::why_not_explicit() const {
     const ExportInfo& info = connection_.info();
-    if (!info.has(offered::send_resize)) {
+    if (!info.has(offered::send_resize) && !has(Fault::resize_without_flag)) {
         return cannot(ENOTSUP, "the server does not offer NBD_CMD_RESIZE (NBD_FLAG_SEND_RESIZE is not set)");
     }
     if (info.resize && !info.can_resize(can::explicit_)) {
@@ -118,6 +119,9 @@ std::optional<Failure> Resizer::why_not_plain() const {
 
 std::optional<Failure> Resizer::why_not_flagged() const {
     const ExportInfo& info = connection_.info();
+    if (has(Fault::extend_unadvertised)) {
+        return std::nullopt;
+    }
     if (!info.resize) {
         return cannot(ENOTSUP,
                       "NBD_CMD_FLAG_EXTEND needs NBD_INFO_RESIZE, which the server did not send or was not "
@@ -188,7 +192,7 @@ ResizeOutcome Resizer::shrink_to(std::uint64_t size, std::uint16_t flags) {
     }
     const std::uint64_t request = to_request(size);
     // Rounding must not turn a shrink into growth (RZ-PLAIN-6).
-    if (request >= connection_.size()) {
+    if (request >= connection_.size() && !has(Fault::shrink_grows)) {
         ResizeOutcome outcome;
         outcome.size = connection_.size();
         return outcome;
@@ -199,6 +203,9 @@ ResizeOutcome Resizer::shrink_to(std::uint64_t size, std::uint16_t flags) {
 std::uint64_t Resizer::to_request(std::uint64_t size) const {
     const ExportInfo& info = connection_.info();
     // Without a chunk that tells what the server chose, it may choose nothing (RZ-PLAIN-5).
+    if (has(Fault::misaligned_size)) {
+        return size;
+    }
     return info.resize && !info.structured ? round_up(size, info.resize->granularity) : size;
 }
 
@@ -224,12 +231,24 @@ ResizeOutcome Resizer::write_up_to(std::uint64_t size, std::uint16_t flags) {
     return carry_out(std::move(operation), preferences_.grow);
 }
 
+void Resizer::touch(std::uint64_t offset) {
+    std::array<std::uint8_t, 1> byte{};
+    Operation read = Operation::read(offset, byte);
+    read.past_end = true;
+    static_cast<void>(connection_.wait(connection_.submit(std::move(read))));
+}
+
 ResizeOutcome Resizer::carry_out(Operation operation, Grow way) {
     const std::uint64_t before = connection_.size();
     ResizeOutcome outcome;
     try {
+        const bool command = operation.type == nbd::Command::resize;
+        const std::uint64_t after = operation.offset;
         const Cookie cookie = connection_.submit(std::move(operation));
         outcome.way = way;
+        if (command && has(Fault::touch_changing_area)) {
+            touch(std::min(before, after));
+        }
         const Completion completion = connection_.wait(cookie);
         completion.check();
         if (completion.resize) {
@@ -240,8 +259,9 @@ ResizeOutcome Resizer::carry_out(Operation operation, Grow way) {
     }
     outcome.size = connection_.size();
     const bool exposed = !outcome.error && outcome.size > before;
-    outcome.promised_zero = exposed && (connection_.info().can_resize(can::zeroed) ||
-                                        (outcome.told.value_or(0) & nbd::resize_flag::zeroed) != 0);
+    outcome.promised_zero =
+        exposed && (has(Fault::promise_zeroes) || connection_.info().can_resize(can::zeroed) ||
+                    (outcome.told.value_or(0) & nbd::resize_flag::zeroed) != 0);
     return outcome;
 }
 
@@ -259,6 +279,9 @@ Learn Resizer::learning() const {
         }
         [[fallthrough]];
     case Learn::poll:
+        if (!info.resize && has(Fault::query_without_information)) {
+            return command ? Learn::poll : Learn::reconnect;
+        }
         return command && info.can_resize(can::query) ? Learn::poll : Learn::reconnect;
     default:
         return preferences_.learn;
@@ -308,7 +331,9 @@ void Resizer::reconnect() {
     Options options = connection_.options();
     options.connections = 1;
     const auto another = Connection::open(uri_, options);
-    connection_.adopt_size(another->info().size);
+    if (!has(Fault::ignore_size_of_reconnect)) {
+        connection_.adopt_size(another->info().size);
+    }
     another->disconnect();
 }
 

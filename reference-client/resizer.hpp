@@ -103,6 +103,8 @@ class Resizer {
     [[nodiscard]] std::optional<Failure> why_not_plain() const;
     [[nodiscard]] std::optional<Failure> why_not_flagged() const;
     [[nodiscard]] ResizeOutcome refused(Failure why) const;
+    [[nodiscard]] bool has(Fault fault) const { return connection_.options().faults.has(fault); }
+    void touch(std::uint64_t offset);
     [[nodiscard]] ResizeOutcome carry_out(Operation operation, Grow way);
     [[nodiscard]] ResizeOutcome command(std::uint64_t size, std::uint16_t flags);
     [[nodiscard]] ResizeOutcome write_up_to(std::uint64_t size, std::uint16_t flags);

@@ -58,11 +58,19 @@ int connect_to(Socket& socket, const sockaddr* address, socklen_t size, Clock::t
 }
 
 Socket open_socket(int family, const std::string& doing) {
+    // Connecting must not block, because there is a deadline.
     const int descriptor = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (descriptor < 0) {
         throw system_failure(errno, doing);
     }
     return Socket(descriptor);
+}
+
+/// From now on every call says whether it is to block.
+void let_block(const Socket& socket, const std::string& doing) {
+    if (::fcntl(socket.descriptor(), F_SETFL, 0) < 0) {
+        throw system_failure(errno, doing);
+    }
 }
 
 Socket connect_unix(const nbd::Uri& uri, Clock::time_point deadline) {
@@ -83,6 +91,7 @@ Socket connect_unix(const nbd::Uri& uri, Clock::time_point deadline) {
     if (code != 0) {
         throw system_failure(code, doing);
     }
+    let_block(socket, doing);
     return socket;
 }
 
@@ -105,6 +114,7 @@ Socket connect_tcp(const nbd::Uri& uri, Clock::time_point deadline) {
         Socket socket = open_socket(address->ai_family, doing);
         code = connect_to(socket, address->ai_addr, address->ai_addrlen, deadline);
         if (code == 0) {
+            let_block(socket, doing);
             // The specification wants Nagle's algorithm off; a server is reachable without, so it may fail.
             const int on = 1;
             ::setsockopt(socket.descriptor(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -135,14 +145,7 @@ Socket Socket::connect(const nbd::Uri& uri, Clock::time_point deadline) {
 }
 
 Socket::Socket(int descriptor)
-  : descriptor_(descriptor) {
-    const int flags = ::fcntl(descriptor, F_GETFL);
-    if (flags < 0 || ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0) {
-        const int code = errno;
-        close();
-        throw system_failure(code, "cannot use the socket");
-    }
-}
+  : descriptor_(descriptor) {}
 
 Socket::Socket(Socket&& other) noexcept
   : descriptor_(std::exchange(other.descriptor_, -1)) {}
@@ -170,12 +173,30 @@ void Socket::close() {
     }
 }
 
+void Socket::set_patience(std::chrono::milliseconds patience) {
+    // To the system 0 means forever.
+    const auto time = std::max<std::chrono::microseconds>(patience, std::chrono::milliseconds(1));
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+    const timeval value{seconds.count(), (time - seconds).count()};
+    if (::setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &value, sizeof(value)) != 0) {
+        throw system_failure(errno, "cannot use the socket");
+    }
+}
+
 std::optional<std::size_t> Socket::receive(std::span<iovec> parts) {
+    return receive(parts, MSG_DONTWAIT);
+}
+
+std::optional<std::size_t> Socket::receive_waiting(std::span<iovec> parts) {
+    return receive(parts, 0);
+}
+
+std::optional<std::size_t> Socket::receive(std::span<iovec> parts, int flags) {
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = parts.size();
     for (;;) {
-        const ssize_t count = ::recvmsg(descriptor_, &message, 0);
+        const ssize_t count = ::recvmsg(descriptor_, &message, flags);
         if (count >= 0) {
             return static_cast<std::size_t>(count);
         }
@@ -193,7 +214,7 @@ std::optional<std::size_t> Socket::send(std::span<iovec> parts) {
     message.msg_iov = parts.data();
     message.msg_iovlen = parts.size();
     for (;;) {
-        const ssize_t count = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL);
+        const ssize_t count = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (count >= 0) {
             return static_cast<std::size_t>(count);
         }

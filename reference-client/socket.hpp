@@ -1,6 +1,6 @@
 #pragma once
 
-// A connected stream socket that does not block.
+// A connected stream socket.
 
 #include "protocol/codec.hpp"
 #include "protocol/uri.hpp"
@@ -22,7 +22,7 @@ class Socket {
     /// Connects to the server of a URI, until the deadline.
     [[nodiscard]] static Socket connect(const nbd::Uri& uri, Clock::time_point deadline);
 
-    /// Takes over a connected socket.
+    /// Takes over a socket.
     explicit Socket(int descriptor);
     Socket(Socket&& other) noexcept;
     Socket& operator=(Socket&& other) noexcept;
@@ -30,6 +30,10 @@ class Socket {
 
     /// Bytes received into the parts, 0 at the end of the stream, nothing if none are there yet.
     [[nodiscard]] std::optional<std::size_t> receive(std::span<iovec> parts);
+    /// The same, but nothing only if none come for the time that `set_patience` set.
+    [[nodiscard]] std::optional<std::size_t> receive_waiting(std::span<iovec> parts);
+    /// How long to wait for bytes.
+    void set_patience(std::chrono::milliseconds patience);
     /// Bytes of the parts that were sent, nothing if none can be sent now.
     [[nodiscard]] std::optional<std::size_t> send(std::span<iovec> parts);
 
@@ -40,6 +44,8 @@ class Socket {
     [[nodiscard]] int descriptor() const { return descriptor_; }
 
   private:
+    [[nodiscard]] std::optional<std::size_t> receive(std::span<iovec> parts, int flags);
+
     int descriptor_ = -1;
 };
 

@@ -43,6 +43,7 @@ Cookie Transmission::submit(Operation operation, nbd::Buffer& out) {
                       fmt::format("{}: a choice of contexts needs extended headers, which were not agreed",
                                   to_text(operation)));
     }
+    distort(operation, agreement_.faults);
     const bool reads = operation.type == Command::read;
     const bool writes = operation.type == Command::write;
     if ((reads && operation.into.size() != operation.length) ||
@@ -52,7 +53,8 @@ Cookie Transmission::submit(Operation operation, nbd::Buffer& out) {
     }
     nbd::Request request{operation.flags, operation.type, ++last_cookie_, operation.offset, operation.length};
     nbd::Buffer query;
-    if (extended && writes) {
+    const bool distorted = operation.type == Command::resize && agreement_.faults.has(Fault::payload_flag);
+    if (extended && (writes || distorted)) {
         request.flags |= nbd::command_flag::payload_len;
     } else if (!operation.contexts.empty()) {
         request.flags |= nbd::command_flag::payload_len;
@@ -236,9 +238,30 @@ bool Transmission::is_in_flight(Cookie cookie) const {
     return found != pending_.end() && !found->second.subscribed();
 }
 
+void Transmission::adopt(std::uint64_t size) {
+    const Faults faults = agreement_.faults;
+    const Operation& operation = current_->operation();
+    const bool command = operation.type == Command::resize;
+    const ResizeForm form = resize_form(operation);
+    if (command && form == ResizeForm::query && faults.has(Fault::ignore_polled_size)) {
+        return;
+    }
+    if (command && form == ResizeForm::notify && current_->sizes() > 1 &&
+        faults.has(Fault::ignore_notified_size)) {
+        return;
+    }
+    if (faults.has(Fault::ignore_chosen_size) && (!command || form == ResizeForm::plain)) {
+        size = command ? operation.offset : end_of(operation);
+    }
+    if (faults.has(Fault::never_smaller)) {
+        return size_->reaches(size);
+    }
+    size_->report(size);
+}
+
 void Transmission::take_size() {
     const nbd::ResizeChunk told = *current_->told();
-    size_->report(told.size);
+    adopt(told.size);
     if (!current_->subscribed()) {
         return;
     }
@@ -280,7 +303,7 @@ void Transmission::complete() {
     if (subscribed) {
         return end_subscription(std::move(completion));
     }
-    if (completion.ok() && !completion.resize && past_end) {
+    if (completion.ok() && !completion.resize && past_end && !agreement_.faults.has(Fault::forget_growth)) {
         size_->reaches(end_of(operation));
     }
     if (completion.ok() && operation.type == Command::resize) {

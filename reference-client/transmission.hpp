@@ -82,6 +82,7 @@ class Transmission {
     void take_chunk();
     void end_message();
     void take_size();
+    void adopt(std::uint64_t size);
     void complete();
     void end_subscription(Completion completion);
     [[nodiscard]] Pending& find(Cookie cookie);

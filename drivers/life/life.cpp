@@ -147,12 +147,12 @@ class Life {
     void use_inside() {
         const std::vector<std::uint8_t> written(page, inside_byte);
         std::vector<std::uint8_t> first(page, inside_byte);
-        const Cookie read = connection_->enqueue(Operation::read(0, first));
+        const Cookie read = connection_->queue(Operation::read(0, first));
         const Cookie write = connection_->submit(Operation::write(written_at, written));
         connection_->wait(read).check();
         connection_->wait(write).check();
         std::vector<std::uint8_t> back(page);
-        const Cookie head = connection_->enqueue(Operation::write(0, nbd::Bytes(written).first(sector)));
+        const Cookie head = connection_->queue(Operation::write(0, nbd::Bytes(written).first(sector)));
         connection_->read(written_at, back);
         connection_->wait(head).check();
         answer(Question::inside, !all_are(first, 0) ? "no zeroes at the start"
@@ -185,7 +185,7 @@ class Life {
         answer(Question::promise, outcome.promised_zero ? "zero" : "nothing");
         const std::vector<std::uint8_t> written(sector, end_byte);
         std::vector<std::uint8_t> exposed(page);
-        const Cookie read = connection_->enqueue(Operation::read(initial_size, exposed));
+        const Cookie read = connection_->queue(Operation::read(initial_size, exposed));
         const Cookie write = connection_->submit(Operation::write(end - sector, written));
         connection_->wait(read).check();
         connection_->wait(write).check();
@@ -257,7 +257,7 @@ class Life {
         std::vector<std::uint8_t> kept(page);
         std::vector<std::uint8_t> head(sector);
         const auto read = [&](bool tried, std::uint64_t offset, std::vector<std::uint8_t>& into) {
-            return tried ? std::optional(connection_->enqueue(Operation::read(offset, into))) : std::nullopt;
+            return tried ? std::optional(connection_->queue(Operation::read(offset, into))) : std::nullopt;
         };
         const auto new_read = read(believed >= true_size_, true_size_ - sector, last);
         const auto stale_read = read(believed > true_size_, believed - sector, stale);
@@ -280,7 +280,7 @@ class Life {
         std::vector<std::uint8_t> into(sector);
         std::vector<std::pair<Question, Cookie>> asked;
         const auto ask = [&](Question question, Operation operation) {
-            asked.emplace_back(question, connection_->enqueue(std::move(operation)));
+            asked.emplace_back(question, connection_->queue(std::move(operation)));
         };
         const auto resize = [](std::uint64_t offset, std::uint64_t length, std::uint16_t flags) {
             return Operation::range(nbd::Command::resize, offset, length, flags);
@@ -302,7 +302,7 @@ class Life {
         ask(Question::extend_inside, write(0, flag::extend));
         ask(Question::huge_write, write(nbd::max_resize - 1, flag::extend));
         ask(Question::below_smallest, resize(page, 0, 0));
-        const Cookie empty = connection_->enqueue(
+        const Cookie empty = connection_->queue(
             Operation::range(nbd::Command::write_zeroes, true_size_ + past_end_by, 0, 0));
         ask(Question::read_past, Operation::read(true_size_ + past_end_by, into));
         ask(Question::trim_past, Operation::range(nbd::Command::trim, true_size_, sector));

@@ -279,6 +279,33 @@ void add_resize_settings(CLI::App& app, Request& request) {
         ->capture_default_str();
 }
 
+void list_faults() {
+    for (const FaultText& fault : all_faults()) {
+        std::cout << fault.name << '\t' << fault.requirement << '\t' << fault.sentence << '\n';
+    }
+    throw CLI::Success();
+}
+
+void add_faults(CLI::App& app, Request& request) {
+    app.add_option_function<std::vector<std::string>>(
+           "--fault",
+           [&request](const std::vector<std::string>& names) {
+               for (const std::string& name : names) {
+                   request.settings.options.faults.add(find_fault(name).value());
+               }
+           },
+           "Break a rule of the RESIZE draft on purpose; may be repeated")
+        ->check([](const std::string& name) {
+            return find_fault(name)
+                       ? std::string()
+                       : fmt::format("there is no fault {}; --list-faults shows which there are", name);
+        })
+        ->allow_extra_args(false)
+        ->type_name("NAME");
+    app.add_flag_callback("--list-faults", list_faults,
+                          "Show the faults: name, broken requirement, what the client does");
+}
+
 void add_common(CLI::App& app, Request& request) {
     Options& options = request.settings.options;
     app.add_flag("--json", request.settings.json,
@@ -374,6 +401,7 @@ int run(int argc, const char* const* argv) {
     request.settings.options.ask_resize = true;
     add_common(app, request);
     add_resize_settings(app, request);
+    add_faults(app, request);
     add_queries(app, request);
     add_transfers(app, request);
     add_resizing(app, request);

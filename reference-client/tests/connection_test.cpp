@@ -200,6 +200,39 @@ TEST(Connection, SendsAndReceivesAtTheSameTime) {
     connection->drop();
 }
 
+TEST(Connection, SendsQueuedRequestsTogether) {
+    ScriptedServer server([&](const Peer& peer) {
+        peer.shake_hands(mebibyte, 5);
+        // Answers none before it has them all, so that sending one by one and waiting would never end.
+        EXPECT_EQ(peer.receive(3 * request_size).size(), 3 * request_size);
+        peer.send(hex(ok1 + "67446698 00000000 0000000000000002 67446698 00000000 0000000000000003"));
+        static_cast<void>(peer.receive_all());
+    });
+    const auto connection = Connection::open(server.uri(), plain());
+    const Cookie first = connection->queue(Operation::flush());
+    connection->queue(Operation::flush());
+    connection->queue(Operation::flush());
+    EXPECT_TRUE(connection->wait(first).ok());
+    connection->settle();
+    EXPECT_EQ(connection->outstanding(), 2U);
+    connection->drop();
+}
+
+TEST(Connection, TakesNothingThatWasNotAskedFor) {
+    ScriptedServer server([&](const Peer& peer) {
+        peer.send(hex("4e42444d41474943 49484156454f5054 0003"));
+        static_cast<void>(peer.receive(4 + 16 + 4 + 2 + 6));
+        peer.send(hex("0003e889045565a9 00000007 00000003 0000000c 0000 0000000000100000 0005"
+                      "0003e889045565a9 00000007 00000001 00000000" +
+                      ok1));
+        static_cast<void>(peer.receive_all());
+    });
+    // Comes with the end of the handshake, or behind it.
+    const auto failure = failure_of([&] { Connection::open(server.uri(), plain())->flush(); });
+    ASSERT_TRUE(failure);
+    EXPECT_EQ(failure->kind(), FailureKind::protocol);
+}
+
 TEST(Connection, RefusesTlsUris) {
     nbd::Uri uri;
     uri.tls = true;

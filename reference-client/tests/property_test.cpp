@@ -18,13 +18,30 @@ using nbd::Command;
 using testing::hex;
 
 Agreement any_agreement() {
+    std::optional<nbd::InfoResize> resize;
+    if (*rc::gen::arbitrary<bool>()) {
+        resize.emplace(nbd::InfoResize{nbd::InfoType::resize, 0xff, 512, 0, 1U << 30});
+    }
     switch (*rc::gen::inRange(0, 3)) {
     case 0:
-        return {nbd::HeaderStyle::compact, false, {}};
+        return {nbd::HeaderStyle::compact, false, {}, resize};
     case 1:
-        return {nbd::HeaderStyle::compact, true, {1, 2}};
+        return {nbd::HeaderStyle::compact, true, {1, 2}, resize};
     default:
-        return {nbd::HeaderStyle::extended, true, {1, 2}};
+        return {nbd::HeaderStyle::extended, true, {1, 2}, resize};
+    }
+}
+
+Operation any_resize() {
+    switch (*rc::gen::inRange(0, 4)) {
+    case 0:
+        return Operation::resize(*rc::gen::arbitrary<std::uint64_t>());
+    case 1:
+        return Operation::query_size();
+    case 2:
+        return Operation::notify(*rc::gen::inRange<std::uint64_t>(0, 3));
+    default:
+        return Operation::cancel(*rc::gen::inRange<std::uint64_t>(0, 9));
     }
 }
 
@@ -62,8 +79,12 @@ RC_GTEST_PROP(TransmissionProperty, GarbageIsSurvived, ()) {
     memory.reserve(8);
     for (int i = 0; i < 8; ++i) {
         const Command type = *rc::gen::element(Command::read, Command::write, Command::block_status,
-                                               Command::trim, Command::flush);
-        Operation operation = Operation::range(type, *rc::gen::arbitrary<std::uint64_t>(), 64);
+                                               Command::trim, Command::flush, Command::resize);
+        Operation operation = type == Command::resize
+                                  ? any_resize()
+                                  : Operation::range(type, *rc::gen::arbitrary<std::uint64_t>(), 64);
+        operation.flags |= type == Command::write && *rc::gen::arbitrary<bool>() ? nbd::command_flag::extend
+                                                                                 : std::uint16_t{0};
         offsets.push_back(operation.offset);
         memory.emplace_back(64);
         operation.into = type == Command::read ? std::span(memory.back()) : std::span<std::uint8_t>();
@@ -82,8 +103,8 @@ RC_GTEST_PROP(TransmissionProperty, GarbageIsSurvived, ()) {
                                  {*rc::gen::inRange<std::uint16_t>(0, 2),
                                   *rc::gen::element(nbd::ChunkType::none, nbd::ChunkType::offset_data,
                                                     nbd::ChunkType::offset_hole, nbd::ChunkType::block_status,
-                                                    nbd::ChunkType::block_status_ext, nbd::ChunkType::error,
-                                                    nbd::ChunkType::error_offset),
+                                                    nbd::ChunkType::block_status_ext, nbd::ChunkType::resize,
+                                                    nbd::ChunkType::error, nbd::ChunkType::error_offset),
                                   cookie, right ? offsets[cookie] : 0,
                                   right ? payload.size() : *rc::gen::arbitrary<std::uint32_t>()},
                                  agreement.headers);
@@ -146,6 +167,73 @@ RC_GTEST_PROP(TransmissionProperty, AnyOrderOfChunksMakesTheSameRead, ()) {
     RC_ASSERT(completion.has_value());
     RC_ASSERT(completion->ok());
     RC_ASSERT(memory == expected);
+}
+
+/// RZ-CHUNK-3, RZ-AUTO-12, RZ-PLAIN-5: the client holds for the size what it was told last, or can know.
+RC_GTEST_PROP(BelievedSizeProperty, FollowsWhatIsKnown, ()) {
+    const bool told = *rc::gen::arbitrary<bool>();
+    const auto style = *rc::gen::element(nbd::HeaderStyle::compact, nbd::HeaderStyle::extended);
+    std::optional<nbd::InfoResize> info;
+    if (told) {
+        info.emplace(nbd::InfoResize{nbd::InfoType::resize, 0xff, 1, 0, UINT64_MAX});
+    }
+    const auto size = std::make_shared<BelievedSize>(1000);
+    Transmission transmission({style, true, {}, info}, {}, size);
+    std::uint64_t model = 1000;
+    nbd::Buffer out;
+    std::uint8_t bytes[16] = {};
+    Cookie subscription = 0;
+    const auto answer = [&](Cookie cookie, std::uint64_t offset, std::optional<std::uint64_t> reported,
+                            bool done) {
+        nbd::Buffer message;
+        nbd::encode_chunk_to(message,
+                             {done ? nbd::reply_flag::done : std::uint16_t{0},
+                              reported ? nbd::ChunkType::resize : nbd::ChunkType::none, cookie,
+                              style == nbd::HeaderStyle::extended ? offset : 0,
+                              reported ? nbd::wire_size<nbd::ResizeChunk> : 0},
+                             style);
+        if (reported) {
+            nbd::encode_to(message, nbd::ResizeChunk{*reported, 0});
+        }
+        transmission.feed(message);
+    };
+    for (int steps = *rc::gen::inRange(0, 40); steps > 0; --steps) {
+        const auto wanted = *rc::gen::inRange<std::uint64_t>(0, 2000);
+        switch (*rc::gen::inRange(0, 5)) {
+        case 0: { // A size on request, which may be less.
+            const std::uint64_t granted =
+                told ? wanted - *rc::gen::inRange<std::uint64_t>(0, wanted + 1) : wanted;
+            answer(transmission.submit(Operation::resize(wanted), out), wanted,
+                   told ? std::optional(granted) : std::nullopt, true);
+            model = granted;
+            break;
+        }
+        case 1:
+            answer(transmission.submit(Operation::write(wanted, bytes), out), wanted, std::nullopt, true);
+            model = std::max(model, wanted + sizeof(bytes));
+            break;
+        case 2:
+            answer(transmission.submit(Operation::range(Command::trim, wanted, 16), out), wanted,
+                   std::nullopt, true);
+            break;
+        case 3:
+            if (told) {
+                answer(transmission.submit(Operation::query_size(), out), 0, wanted, true);
+                model = wanted;
+            }
+            break;
+        default:
+            if (told) {
+                subscription =
+                    subscription != 0 ? subscription : transmission.submit(Operation::notify(0), out);
+                answer(subscription, 0, wanted, false);
+                model = wanted;
+            }
+        }
+        RC_ASSERT(!transmission.failure());
+        RC_ASSERT(size->get() == model);
+        RC_ASSERT(transmission.in_flight() == 0U);
+    }
 }
 
 RC_GTEST_PROP(CoverageProperty, IsASetOfBytes, ()) {

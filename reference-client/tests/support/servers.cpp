@@ -186,21 +186,25 @@ void ScriptedServer::Peer::shake_hands(const Offer& offer) const {
             send(hex(fmt::format("0003e889045565a9 {:08x} {} {:08x}", option, type, bytes.size())));
             send(bytes);
         };
+        constexpr unsigned info = 6;
         constexpr unsigned go = 7;
         constexpr unsigned structured_reply = 8;
-        if (option != go) {
+        if (option != info && option != go) {
             reply(option == structured_reply && offer.structured ? "00000001" : "80000001", "");
             continue;
         }
         if (!offer.block.empty()) {
             reply("00000003", "0003" + offer.block);
         }
-        if (!offer.resize.empty()) {
-            reply("00000003", "0004" + offer.resize);
+        const std::string& resize = option == info ? offer.resize_before : offer.resize;
+        if (!resize.empty()) {
+            reply("00000003", "0004" + resize);
         }
         reply("00000003", fmt::format("0000 {:016x} {:04x}", offer.size, offer.flags));
         reply("00000001", "");
-        return;
+        if (option == go) {
+            return;
+        }
     }
 }
 

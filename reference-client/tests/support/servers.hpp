@@ -91,6 +91,7 @@ class ScriptedServer {
             bool structured = true;       ///< structured replies, but no extended headers
             std::string resize{}; ///< NBD_INFO_RESIZE in hexadecimal, the type left out; empty: not sent
             std::string block{};  ///< NBD_INFO_BLOCK_SIZE likewise
+            std::string resize_before{}; ///< `resize` in the answer to NBD_OPT_INFO
         };
         /// Greets and answers options, whichever they are, until NBD_OPT_GO is answered.
         void shake_hands(const Offer& offer) const;
