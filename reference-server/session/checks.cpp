@@ -67,10 +67,12 @@ std::uint16_t allowed_flags(Command command, const Agreement& agreement) {
         allowed |= agreement.offers(offer::block_status_payload) ? flag::payload_len : 0U;
         break;
     case Command::resize:
-        allowed |= agreement.promised(can::query) || agreement.served->has(Fault::flag_without_capability)
-                       ? flag::query
-                       : 0U;
-        allowed |= agreement.promised(can::notify) ? flag::notify | flag::cancel : 0U;
+        if (agreement.style != ReplyStyle::simple) {
+            const bool query =
+                agreement.promised(can::query) || agreement.served->has(Fault::flag_without_capability);
+            allowed |= query ? flag::query : 0U;
+            allowed |= agreement.promised(can::notify) ? flag::notify | flag::cancel : 0U;
+        }
         allowed |= flag::no_hole;
         break;
     default:
