@@ -302,8 +302,8 @@ class Life {
         ask(Question::extend_inside, write(0, flag::extend));
         ask(Question::huge_write, write(nbd::max_resize - 1, flag::extend));
         ask(Question::below_smallest, resize(page, 0, 0));
-        const Cookie empty = connection_->queue(
-            Operation::range(nbd::Command::write_zeroes, true_size_ + past_end_by, 0, 0));
+        const Cookie empty =
+            connection_->queue(Operation::range(nbd::Command::write_zeroes, true_size_ + past_end_by, 0, 0));
         ask(Question::read_past, Operation::read(true_size_ + past_end_by, into));
         ask(Question::trim_past, Operation::range(nbd::Command::trim, true_size_, sector));
         ask(Question::same_size, resize(true_size_, 0, flag::fua | flag::no_hole));

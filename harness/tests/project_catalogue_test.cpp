@@ -60,7 +60,7 @@ TEST_F(ProjectCatalogue, EveryRuleIsARequirementAndEveryRequirementIsTested) {
     for (const char* folder : {"/scenarios/resize", "/reference-server/tests", "/reference-client/tests"}) {
         for (const auto& file :
              std::filesystem::recursive_directory_iterator(std::string(NBD_SOURCE_DIR) + folder)) {
-            const std::string text = file.is_regular_file() ? read_file(file) : "";
+            const std::string text = file.is_regular_file() ? testing_support::read_file(file) : "";
             for (std::sregex_iterator found(text.begin(), text.end(), identifier), end; found != end;
                  ++found) {
                 EXPECT_TRUE(catalogue_->requirements.contains(found->str())) << file << ": " << found->str();
