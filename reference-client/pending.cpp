@@ -354,19 +354,6 @@ void Pending::take_resize(nbd::Bytes bytes) {
         throw violation(fmt::format("the flags {} with a size that did not change",
                                     nbd::resize_flag_names(told_now.flags)));
     }
-    if (writes_data(operation()) && told_now.size < end_of(operation())) {
-        throw violation(
-            fmt::format("the size {} after {}, which ends behind it", told_now.size, to_text(operation())));
-    }
-    if (operation().type == Command::resize && resize_form(operation()) == ResizeForm::plain &&
-        told_now.size > operation().offset) {
-        // Only rounding makes more of a request, and less than one step of it.
-        if (told_now.size - operation().offset >= agreement_->resize->granularity) {
-            throw violation(fmt::format("the size {} after {}: rounding up to the granularity {} makes less",
-                                        told_now.size, to_text(operation()),
-                                        agreement_->resize->granularity));
-        }
-    }
     ++sizes_;
     completion_.resize = told_now;
 }

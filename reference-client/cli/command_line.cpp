@@ -251,6 +251,9 @@ void add_resizing(CLI::App& app, Request& request) {
         ->check(CLI::Range(0.001, 86400.0))
         ->capture_default_str();
     watching.callback([&request] {
+        if (request.settings.learn == Learn::none) {
+            throw CLI::ValidationError("--learn", "none leaves `watch` no way to learn of changes");
+        }
         request.work = [&request](const nbd::Uri& uri) { watch(uri, request.settings, request.watch); };
     });
 }

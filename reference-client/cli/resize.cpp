@@ -138,9 +138,9 @@ void size(const nbd::Uri& uri, const Settings& settings) {
 }
 
 void watch(const nbd::Uri& uri, const Settings& settings, const WatchArguments& arguments) {
-    // From here on, so that an early signal ends the command properly as well.
-    const Interruption interruption;
     const auto connection = Connection::open(uri, settings.options);
+    // Not before, so that a signal ends the command at once while nothing has to be ended properly.
+    const Interruption interruption;
     Resizer resizer(*connection, uri, settings.resize(Learn::notify));
     const Learn way = resizer.learning();
     resizer.watch(

@@ -2,76 +2,16 @@
 
 #include "reference-client/resizer.hpp"
 #include "reference-client/session.hpp"
-#include "reference-client/tests/support/process.hpp"
-#include "reference-client/tests/support/servers.hpp"
+#include "reference-client/tests/support/knob_server.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 namespace refclient {
 namespace {
 
 constexpr std::uint64_t mebibyte = 1048576;
-
-/// A server whose exports are named by their knobs, and its control socket.
-class KnobServer {
-  public:
-    KnobServer()
-      : process_({NBD_BIN_DIR "/nbd-resize-server", "-U", folder_.file("socket"), "--control",
-                  folder_.file("control")}) {
-        if (!testing::eventually([&] { return talk(folder_.file("socket"), "").has_value(); })) {
-            throw std::runtime_error("nbd-resize-server does not start");
-        }
-    }
-
-    [[nodiscard]] nbd::Uri uri(const std::string& knobs) const {
-        nbd::Uri uri;
-        uri.transport = nbd::Uri::Transport::unix_socket;
-        uri.host.clear();
-        uri.socket = folder_.file("socket");
-        uri.export_name = knobs;
-        return uri;
-    }
-
-    /// Resizes the backing storage.
-    void resize(const std::string& knobs, std::uint64_t size) const {
-        EXPECT_EQ(talk(folder_.file("control"), fmt::format("resize {} {}\n", knobs, size)), "ok\n");
-    }
-    [[nodiscard]] std::uint64_t size(const std::string& knobs) const {
-        return std::stoull(talk(folder_.file("control"), fmt::format("size {}\n", knobs)).value_or("0"));
-    }
-
-  private:
-    /// Sends a line and receives one; nothing if nobody listens.
-    [[nodiscard]] static std::optional<std::string> talk(const std::string& path, const std::string& line) {
-        const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-        std::optional<std::string> answer;
-        if (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
-            answer.emplace();
-            if (!line.empty()) {
-                static_cast<void>(::send(descriptor, line.data(), line.size(), MSG_NOSIGNAL));
-                char byte = 0;
-                while (!answer->ends_with('\n') && ::recv(descriptor, &byte, 1, 0) == 1) {
-                    answer->push_back(byte);
-                }
-            }
-        }
-        ::close(descriptor);
-        return answer;
-    }
-
-    testing::TemporaryFolder folder_;
-    testing::Process process_;
-};
 
 Options asking(Replies replies) {
     Options options;
@@ -81,8 +21,8 @@ Options asking(Replies replies) {
 }
 
 /// One server for all tests; each has exports of its own.
-const KnobServer& server() {
-    static const KnobServer started;
+const testing::KnobServer& server() {
+    static const testing::KnobServer started;
     return started;
 }
 
@@ -161,7 +101,7 @@ TEST_P(Learning, EndsAtTheTruth) {
     resizer.begin();
     EXPECT_FALSE(resizer.grow_to(3 * mebibyte).error);
     for (const std::uint64_t size : {2000001U, 1048575U, 3000000U, 4000000U}) {
-        server().resize(knobs, size);
+        ASSERT_TRUE(server().resize(knobs, size));
         const LearnOutcome outcome = resizer.learn(std::chrono::seconds(30));
         EXPECT_EQ(outcome.way, resizer.learning());
         EXPECT_FALSE(outcome.error) << outcome.error->what();
