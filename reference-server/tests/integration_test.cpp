@@ -5,6 +5,7 @@
 #include "protocol/transmission.hpp"
 #include "reference-server/tests/process.hpp"
 #include "reference-server/tests/raw_client.hpp"
+#include "reference-server/tests/served.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -27,8 +28,6 @@
 namespace refserver {
 namespace {
 
-const std::string server = std::string(NBD_BIN_DIR) + "/nbd-resize-server";
-
 nbd::Buffer request(nbd::Command type, std::uint64_t cookie, std::uint64_t offset, std::uint32_t length) {
     return nbd::encode(nbd::CompactRequest{0, type, cookie, offset, length});
 }
@@ -39,44 +38,6 @@ nbd::Buffer operator+(nbd::Buffer left, const nbd::Buffer& right) {
     left.insert(left.end(), right.begin(), right.end());
     return left;
 }
-
-std::vector<std::string> with(std::vector<std::string> command, const std::vector<std::string>& more) {
-    command.insert(command.end(), more.begin(), more.end());
-    return command;
-}
-
-/// A server on a Unix socket.
-class Served {
-  public:
-    explicit Served(const std::vector<std::string>& arguments)
-      : process_(with({server, "--unix", socket()}, arguments), folder_ / "log") {
-        process_.wait_for_output("nbd+unix:///?socket=");
-    }
-    /// However a test ends, the server ends well: a sanitizer's finding is an exit code as well.
-    ~Served() {
-        if (process_.running()) {
-            process_.signal(SIGTERM);
-            EXPECT_EQ(process_.wait(), 0) << process_.output();
-        }
-    }
-    Served(const Served&) = delete;
-    Served& operator=(const Served&) = delete;
-
-    [[nodiscard]] std::string socket() const { return folder_ / "socket"; }
-    [[nodiscard]] std::string uri() const { return "nbd+unix:///?socket=" + socket(); }
-    [[nodiscard]] const Folder& folder() const { return folder_; }
-    Process& process() { return process_; }
-    void expect_service() const {
-        const RawClient client(socket());
-        EXPECT_GT(client.enter_transmission(), 0U);
-        client.send(disconnect);
-        EXPECT_TRUE(client.receive_all().empty());
-    }
-
-  private:
-    Folder folder_;
-    Process process_;
-};
 
 nbd::Buffer random_content(std::size_t size) {
     nbd::Buffer content(size);
