@@ -139,12 +139,12 @@ TEST(Program, says_what_is_wrong) {
     EXPECT_EQ(missing.code, 1);
     EXPECT_NE(missing.output.find("missing"), std::string::npos);
     EXPECT_NE(missing.output.find("No such file"), std::string::npos);
-    const Result nothing = run({server}, folder);
+    const Result nothing = run({server, "--nosuch"}, folder);
     EXPECT_EQ(nothing.code, 2);
     const Result elsewhere = run({server, "--memory", "1M", "-U", "/nonexistent/socket"}, folder);
     EXPECT_EQ(elsewhere.code, 1);
     EXPECT_NE(elsewhere.output.find("/nonexistent/socket"), std::string::npos);
-    const Result huge = run({server, "--memory", "15E", "-U", folder / "s"}, folder);
+    const Result huge = run({server, "--memory", "7E", "-U", folder / "s"}, folder);
     EXPECT_EQ(huge.code, 1);
     EXPECT_FALSE(std::filesystem::exists(folder / "s"));
 }
@@ -359,7 +359,7 @@ TEST(Shutdown, requests_in_progress_are_answered) {
     EXPECT_EQ(served.process().wait(), 0);
 }
 
-TEST(OutsideChanges, new_connections_see_the_new_size) {
+TEST(OutsideChanges, all_connections_see_the_new_size) {
     Folder folder;
     const std::string path = folder / "disk";
     write_file(path, random_content(1 << 20));
@@ -369,15 +369,17 @@ TEST(OutsideChanges, new_connections_see_the_new_size) {
     std::filesystem::resize_file(path, 2 << 20);
     EXPECT_EQ(RawClient(served.socket()).enter_transmission(), 2U << 20);
     before.send(request(nbd::Command::read, 1, 1 << 20, 512));
-    EXPECT_EQ(before.receive(16), nbd::encode(nbd::SimpleReply{nbd::Error::inval, 1}));
+    EXPECT_EQ(before.receive(16 + 512),
+              nbd::encode(nbd::SimpleReply{nbd::Error::none, 1}) + nbd::Buffer(512));
     std::filesystem::resize_file(path, 4096);
+    // Whether the server has noticed already is a matter of time; that it must not write there is not.
     before.send(request(nbd::Command::read, 2, 8192, 512) + request(nbd::Command::write, 3, 8192, 1) +
                 nbd::Buffer(1));
-    const nbd::Buffer replies = before.receive(32);
-    EXPECT_TRUE(replies == nbd::encode(nbd::SimpleReply{nbd::Error::io, 2}) +
-                               nbd::encode(nbd::SimpleReply{nbd::Error::io, 3}) ||
-                replies == nbd::encode(nbd::SimpleReply{nbd::Error::io, 3}) +
-                               nbd::encode(nbd::SimpleReply{nbd::Error::io, 2}));
+    for (int i = 0; i < 2; ++i) {
+        const auto reply = nbd::decode<nbd::SimpleReply>(before.receive(16));
+        EXPECT_TRUE(reply->error == nbd::Error::io || reply->error == nbd::Error::inval ||
+                    reply->error == nbd::Error::nospc);
+    }
     EXPECT_EQ(std::filesystem::file_size(path), 4096U);
 }
 
