@@ -84,7 +84,7 @@ std::shared_ptr<Export> KnobCatalogue::lease(Disks::value_type& entry) {
 
 void KnobCatalogue::released(const std::string& name, std::uint64_t number) {
     // Disks are destroyed outside of the lock.
-    Disks::node_type dropped;
+    std::vector<Disks::node_type> dropped;
     const std::lock_guard lock(mutex_);
     const auto found = disks_.find(name);
     if (found == disks_.end() || found->second.leases != number || found->second.keep) {
@@ -93,8 +93,10 @@ void KnobCatalogue::released(const std::string& name, std::uint64_t number) {
     idle_.push_back(&found->first);
     found->second.idle_place = std::prev(idle_.end());
     found->second.idle = true;
-    if (idle_.size() > options_.most_idle) {
-        dropped = disks_.extract(*idle_.front());
+    // What idle disks hold must not be missing elsewhere.
+    const bool scarce = budget_->left() < options_.memory / 2;
+    while (idle_.size() > (scarce ? 0 : options_.most_idle)) {
+        dropped.push_back(disks_.extract(*idle_.front()));
         idle_.pop_front();
     }
 }

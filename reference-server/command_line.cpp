@@ -370,7 +370,7 @@ Parsed parse_command_line(int argc, const char* const* argv, const std::string& 
         app.parse(argc, argv);
         if (texts.list_faults) {
             for (const FaultEntry& fault : all_faults()) {
-                fmt::print("{}\t{}\t{}\n", fault.name, fault.requirement, fault.sentence);
+                std::cout << fault.name << '\t' << fault.requirement << '\t' << fault.sentence << '\n';
             }
             return {std::nullopt, exit_code::success};
         }

@@ -18,6 +18,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -90,7 +91,17 @@ class PidFile {
     std::string path_;
 };
 
+/// Each connection and each temporary file takes a descriptor, and the usual limit is low.
+void allow_many_descriptors() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int serve(const CommandLine& line) {
+    allow_many_descriptors();
     std::vector<Listener> listeners = activated_sockets();
     const bool activated = !listeners.empty();
     if (activated && (!line.unix_path.empty() || line.port || line.address)) {

@@ -17,8 +17,8 @@ constexpr std::uint64_t largest_inline = std::uint64_t{4} << 20;
 constexpr std::size_t status_extents = std::size_t{1} << 16;
 /// What a page costs, with what keeps it.
 constexpr std::uint64_t page_cost = SparseMemory::page + 64;
-/// Stretches of junk beyond this many are as many as anybody can want; further ones count as zeroes.
-constexpr std::size_t most_stretches = 65536;
+/// Once there are this many stretches of junk, zeroes among it take pages, which count as memory.
+constexpr std::size_t most_stretches = 1024;
 
 std::uint64_t page_of(std::uint64_t offset) {
     return offset / SparseMemory::page;
@@ -249,10 +249,10 @@ void SparseMemory::zero(Operation& operation) {
     }
     if (!operation.no_hole) {
         // A hole in the middle of junk makes two stretches of one.
-        if (junk_.iterative_size() >= most_stretches && !provide(operation.offset, operation.end())) {
-            return operation.fail(nbd::Error::nospc, "no memory is left");
+        const bool crowded = junk_.iterative_size() >= most_stretches;
+        if (!crowded || operation.length >= most_stretches * page) {
+            return forget(operation.offset, operation.end());
         }
-        return forget(operation.offset, operation.end());
     }
     if (!provide(operation.offset, operation.end())) {
         return operation.fail(nbd::Error::nospc, "no memory is left");

@@ -22,6 +22,8 @@ class MemoryBudget {
 
     /// False, and nothing is taken, if that many bytes are not left.
     [[nodiscard]] bool take(std::uint64_t bytes);
+    /// Bytes that are left; less than that may be had if others are faster.
+    [[nodiscard]] std::uint64_t left() const { return static_cast<std::uint64_t>(left_.load()); }
     void give_back(std::uint64_t bytes) { left_.fetch_add(static_cast<std::int64_t>(bytes)); }
 
   private:

@@ -209,6 +209,10 @@ void Connection::linger() {
         trace_(fmt::format("ends: {}",
                            session_.reason().empty() ? "the server is being shut down" : session_.reason()));
     }
+    if (session_.client_left()) {
+        // It sends nothing more, and what it was sent is on its way.
+        return drop();
+    }
     // Closing with input unread would reset the connection, and the client might lose replies by it.
     ::shutdown(socket_.get(), SHUT_WR);
     session_.abandon();
@@ -302,10 +306,8 @@ void Connection::drop() {
 
 void Connection::close() {
     closed_ = true;
-    if (interest_ != 0) {
-        surroundings_.reactor.remove(socket_.get());
-        interest_ = 0;
-    }
+    // Nobody else has the descriptor, so that the kernel takes it out of the reactor with this.
+    interest_ = 0;
     socket_.reset();
     if (session_.handed_out() == 0) {
         surroundings_.on_closed(*this);

@@ -166,12 +166,19 @@ class Server::Implementation {
         on_signal_ = std::make_unique<Callback>([this] { begin_shutdown(); });
         reactor_.add(signals_.get(), EPOLLIN, *on_signal_);
         for (const Listener& listener : listeners_) {
-            acceptors_.push_back(
-                std::make_unique<Callback>([this, socket = listener.socket.get()] { accept_from(socket); }));
+            acceptors_.push_back(std::make_unique<Callback>(
+                [this, socket = listener.socket.get(), is_unix = !listener.unix_path.empty()] {
+                    accept_from(socket, is_unix);
+                }));
         }
         for (unsigned i = 0; i < options.io_threads; ++i) {
-            threads_.push_back(std::make_unique<IoThread>(
-                options_, catalogue, workers_, [this] { reactor_.post([this] { connection_closed(); }); }));
+            threads_.push_back(std::make_unique<IoThread>(options_, catalogue, workers_, [this] {
+                --connections_;
+                // Waking this thread for nothing would cost more than the rest of closing.
+                if (waits_for_closing_) {
+                    reactor_.post([this] { connection_closed(); });
+                }
+            }));
         }
         resume_accepting();
     }
@@ -213,10 +220,15 @@ class Server::Implementation {
         }
     }
 
-    void accept_from(int listening) {
+    void accept_from(int listening, bool is_unix) {
         while (accepting_) {
             if (options_.max_connections != 0 && connections_ >= options_.max_connections) {
-                return pause_accepting();
+                pause_accepting();
+                waits_for_closing_ = true;
+                if (connections_ < options_.max_connections) {
+                    connection_closed();
+                }
+                return;
             }
             Descriptor socket(::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
             if (!socket.valid()) {
@@ -229,13 +241,18 @@ class Server::Implementation {
                                std::system_category().message(errno));
                     pause_accepting();
                     retry_accepting_ = true;
-                    reactor_.tick_while([this] { return tick(); });
+                    if (!std::exchange(ticking_, true)) {
+                        reactor_.tick_while([this] { return tick(); });
+                    }
                 }
                 return;
             }
-            const int on = 1;
-            ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-            if (++connections_ == 1) {
+            if (!is_unix) {
+                const int on = 1;
+                ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+            }
+            ++connections_;
+            if (!std::exchange(ticking_, true)) {
                 reactor_.tick_while([this] { return tick(); });
             }
             const auto least =
@@ -250,7 +267,8 @@ class Server::Implementation {
             resume_accepting();
         }
         catalogue_.refresh();
-        return connections_ != 0;
+        ticking_ = connections_ != 0;
+        return ticking_;
     }
 
     [[nodiscard]] Trace make_trace(std::uint64_t number) const {
@@ -261,10 +279,10 @@ class Server::Implementation {
     }
 
     void connection_closed() {
-        --connections_;
         if (ending_ && connections_ == 0) {
             reactor_.stop();
         } else if (!ending_) {
+            waits_for_closing_ = false;
             resume_accepting();
         }
     }
@@ -277,6 +295,7 @@ class Server::Implementation {
         // The second signal means now.
         const auto deadline = ending_ ? now : now + options_.shutdown_limit;
         ending_ = true;
+        waits_for_closing_ = true;
         pause_accepting();
         for (const auto& thread : threads_) {
             thread->shut_down(deadline);
@@ -297,7 +316,10 @@ class Server::Implementation {
     std::vector<std::unique_ptr<Callback>> acceptors_;
     bool accepting_ = false;
     bool ending_ = false;
-    std::size_t connections_ = 0;
+    bool ticking_ = false;
+    std::atomic<std::size_t> connections_{0};
+    /// Set while it matters here at once that a connection closes.
+    std::atomic<bool> waits_for_closing_{false};
     std::uint64_t accepted_ = 0;
     std::vector<std::unique_ptr<IoThread>> threads_;
 };

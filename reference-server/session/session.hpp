@@ -60,6 +60,10 @@ class Session {
     [[nodiscard]] bool in_handshake() const { return !transmission_ && !ended_; }
     /// True once nothing more is to be received, carried out or sent.
     [[nodiscard]] bool finished() const;
+    /// True if the client took its leave with NBD_CMD_DISC, and nothing came after it so far.
+    [[nodiscard]] bool client_left() const {
+        return transmission_ && transmission_->client_left() && begin_ == end_;
+    }
     /// Operations that are handed out and not yet given back.
     [[nodiscard]] std::size_t handed_out() const { return handed_out_; }
     /// True if the session is not in the middle of any request.

@@ -116,6 +116,7 @@ void Transmission::begin(const nbd::Request& request) {
         if (subscription_ && has(Fault::disconnect_answered)) {
             replies_.success(subscription_->request);
         }
+        client_left_ = true;
         return close("the client disconnected");
     }
     if (request.type == Command::resize && has(Fault::unannounced_drops) &&
@@ -343,8 +344,9 @@ void Transmission::answer_status(InFlight& flight) {
                                    ? std::numeric_limits<std::uint64_t>::max()
                                    : std::numeric_limits<std::uint32_t>::max();
     const std::uint64_t unit = std::max<std::uint64_t>(block, nbd::default_min_block);
-    const ExtentRules rules{flight.offset, flight.length,      agreement_.served->size(),
-                            block,         most / unit * unit, flight.one_extent};
+    // The export may have shrunk since the extents were looked up.
+    const std::uint64_t size = std::max(agreement_.served->size(), flight.end());
+    const ExtentRules rules{flight.offset, flight.length, size, block, most / unit * unit, flight.one_extent};
     const std::vector<Extent> extents = to_reply(flight.extents, rules);
     for (const std::uint32_t& context : flight.contexts) {
         replies_.status(flight.request, context, extents, &context == &flight.contexts.back());

@@ -62,6 +62,8 @@ class Transmission {
     /// True if the client said that nothing more comes, or broke the protocol: what is in progress is
     /// answered, then the connection ends.
     [[nodiscard]] bool closing() const { return closing_; }
+    /// True if the client sent NBD_CMD_DISC.
+    [[nodiscard]] bool client_left() const { return client_left_; }
     /// Why, for the log.
     [[nodiscard]] const std::string& reason() const { return reason_; }
     /// Requests that were not answered yet, an open subscription not counted.
@@ -139,6 +141,7 @@ class Transmission {
     std::uint64_t held_ = 0; ///< bytes of memory in buffers of requests in progress
     bool abandoned_ = false;
     bool closing_ = false;
+    bool client_left_ = false;
     bool shutting_down_ = false;
     bool expects_large_payloads_ = false;
     std::string reason_;

@@ -130,6 +130,13 @@ TEST(CommandLine, wrong_usage_is_explained) {
         {{"a", "-x", "\xff"}, "--export-name"},
         {{"a", "--no-block-size", "--require-block-size"}, "--require-block-size"},
         {{"a", "--nosuch"}, "--nosuch"},
+        {{"--growth", "big"}, "growth is none, explicit, auto or both"},
+        {{"--growth", "both", "--advertise", "silent"}, "needs advertise=flag or advertise=info"},
+        {{"--learn", "poll", "--replies", "simple"}, "learn other than none needs replies"},
+        {{"--fill", "zero"}, "fill applies only where"},
+        {{"--growth", "auto", "--granularity", "1000", "--block-size", "512,4K,32M"}, "no multiple"},
+        {{"--size", "1Q"}, "--size"},
+        {{"--memory", "15E"}, "the most that an export can have"},
     };
     for (const auto& c : cases) {
         const Outcome outcome = parse(c.arguments);
@@ -139,6 +146,36 @@ TEST(CommandLine, wrong_usage_is_explained) {
         EXPECT_NE(outcome.errors.find("--help"), std::string::npos);
         EXPECT_EQ(outcome.output, "");
     }
+}
+
+TEST(CommandLine, understands_knobs) {
+    const auto [parsed, output, errors] = parse(
+        {"--growth",   "both",       "--consent", "opt-in",    "--advertise", "info",     "--replies",
+         "structured", "--learn",    "poll",      "--fill",    "unspecified", "--sizing", "round",
+         "--shrink",   "allow",      "--size",    "2MiB",      "--limit",     "8MiB",     "--granularity",
+         "4096",       "--smallest", "1K",        "--control", "/c"});
+    ASSERT_TRUE(parsed.command_line) << errors;
+    const KnobSettings& knobs = parsed.command_line->knobs;
+    EXPECT_EQ(knobs.growth, Growth::both);
+    EXPECT_EQ(knobs.consent, Consent::opt_in);
+    EXPECT_EQ(knobs.advertise, Advertise::info);
+    EXPECT_EQ(knobs.replies, ReplyStyle::structured);
+    EXPECT_EQ(knobs.learn, Learn::poll);
+    EXPECT_EQ(knobs.fill, Fill::unspecified);
+    EXPECT_EQ(knobs.sizing, Sizing::round);
+    EXPECT_EQ(knobs.shrink, Shrink::allow);
+    EXPECT_EQ(knobs.size, 2U << 20);
+    EXPECT_EQ(knobs.limit, 8U << 20);
+    EXPECT_EQ(knobs.granularity, 4096U);
+    EXPECT_EQ(knobs.smallest, 1024U);
+    EXPECT_EQ(parsed.command_line->control_path, "/c");
+}
+
+TEST(CommandLine, lists_faults) {
+    const Outcome outcome = parse({"--list-faults"});
+    EXPECT_FALSE(outcome.parsed.command_line);
+    EXPECT_EQ(outcome.parsed.exit_code, exit_code::success);
+    EXPECT_NE(outcome.output.find("info-too-long\tRZ-INFO-3\t"), std::string::npos) << outcome.output;
 }
 
 TEST(CommandLine, help_and_version_go_to_standard_output) {

@@ -5,6 +5,7 @@
 #include "protocol/transmission.hpp"
 #include "reference-server/tests/process.hpp"
 #include "reference-server/tests/raw_client.hpp"
+#include "reference-server/tests/served.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -27,8 +28,6 @@
 namespace refserver {
 namespace {
 
-const std::string server = std::string(NBD_BIN_DIR) + "/nbd-resize-server";
-
 nbd::Buffer request(nbd::Command type, std::uint64_t cookie, std::uint64_t offset, std::uint32_t length) {
     return nbd::encode(nbd::CompactRequest{0, type, cookie, offset, length});
 }
@@ -39,44 +38,6 @@ nbd::Buffer operator+(nbd::Buffer left, const nbd::Buffer& right) {
     left.insert(left.end(), right.begin(), right.end());
     return left;
 }
-
-std::vector<std::string> with(std::vector<std::string> command, const std::vector<std::string>& more) {
-    command.insert(command.end(), more.begin(), more.end());
-    return command;
-}
-
-/// A server on a Unix socket.
-class Served {
-  public:
-    explicit Served(const std::vector<std::string>& arguments)
-      : process_(with({server, "--unix", socket()}, arguments), folder_ / "log") {
-        process_.wait_for_output("nbd+unix:///?socket=");
-    }
-    /// However a test ends, the server ends well: a sanitizer's finding is an exit code as well.
-    ~Served() {
-        if (process_.running()) {
-            process_.signal(SIGTERM);
-            EXPECT_EQ(process_.wait(), 0) << process_.output();
-        }
-    }
-    Served(const Served&) = delete;
-    Served& operator=(const Served&) = delete;
-
-    [[nodiscard]] std::string socket() const { return folder_ / "socket"; }
-    [[nodiscard]] std::string uri() const { return "nbd+unix:///?socket=" + socket(); }
-    [[nodiscard]] const Folder& folder() const { return folder_; }
-    Process& process() { return process_; }
-    void expect_service() const {
-        const RawClient client(socket());
-        EXPECT_GT(client.enter_transmission(), 0U);
-        client.send(disconnect);
-        EXPECT_TRUE(client.receive_all().empty());
-    }
-
-  private:
-    Folder folder_;
-    Process process_;
-};
 
 nbd::Buffer random_content(std::size_t size) {
     nbd::Buffer content(size);
@@ -178,12 +139,12 @@ TEST(Program, says_what_is_wrong) {
     EXPECT_EQ(missing.code, 1);
     EXPECT_NE(missing.output.find("missing"), std::string::npos);
     EXPECT_NE(missing.output.find("No such file"), std::string::npos);
-    const Result nothing = run({server}, folder);
+    const Result nothing = run({server, "--nosuch"}, folder);
     EXPECT_EQ(nothing.code, 2);
     const Result elsewhere = run({server, "--memory", "1M", "-U", "/nonexistent/socket"}, folder);
     EXPECT_EQ(elsewhere.code, 1);
     EXPECT_NE(elsewhere.output.find("/nonexistent/socket"), std::string::npos);
-    const Result huge = run({server, "--memory", "15E", "-U", folder / "s"}, folder);
+    const Result huge = run({server, "--memory", "7E", "-U", folder / "s"}, folder);
     EXPECT_EQ(huge.code, 1);
     EXPECT_FALSE(std::filesystem::exists(folder / "s"));
 }
@@ -398,7 +359,7 @@ TEST(Shutdown, requests_in_progress_are_answered) {
     EXPECT_EQ(served.process().wait(), 0);
 }
 
-TEST(OutsideChanges, new_connections_see_the_new_size) {
+TEST(OutsideChanges, all_connections_see_the_new_size) {
     Folder folder;
     const std::string path = folder / "disk";
     write_file(path, random_content(1 << 20));
@@ -408,15 +369,17 @@ TEST(OutsideChanges, new_connections_see_the_new_size) {
     std::filesystem::resize_file(path, 2 << 20);
     EXPECT_EQ(RawClient(served.socket()).enter_transmission(), 2U << 20);
     before.send(request(nbd::Command::read, 1, 1 << 20, 512));
-    EXPECT_EQ(before.receive(16), nbd::encode(nbd::SimpleReply{nbd::Error::inval, 1}));
+    EXPECT_EQ(before.receive(16 + 512),
+              nbd::encode(nbd::SimpleReply{nbd::Error::none, 1}) + nbd::Buffer(512));
     std::filesystem::resize_file(path, 4096);
+    // Whether the server has noticed already is a matter of time; that it must not write there is not.
     before.send(request(nbd::Command::read, 2, 8192, 512) + request(nbd::Command::write, 3, 8192, 1) +
                 nbd::Buffer(1));
-    const nbd::Buffer replies = before.receive(32);
-    EXPECT_TRUE(replies == nbd::encode(nbd::SimpleReply{nbd::Error::io, 2}) +
-                               nbd::encode(nbd::SimpleReply{nbd::Error::io, 3}) ||
-                replies == nbd::encode(nbd::SimpleReply{nbd::Error::io, 3}) +
-                               nbd::encode(nbd::SimpleReply{nbd::Error::io, 2}));
+    for (int i = 0; i < 2; ++i) {
+        const auto reply = nbd::decode<nbd::SimpleReply>(before.receive(16));
+        EXPECT_TRUE(reply->error == nbd::Error::io || reply->error == nbd::Error::inval ||
+                    reply->error == nbd::Error::nospc);
+    }
     EXPECT_EQ(std::filesystem::file_size(path), 4096U);
 }
 
