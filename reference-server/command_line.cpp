@@ -34,7 +34,7 @@ Examples:
   nbd-resize-server -r -U /tmp/nbd.sock disk.img   read-only, at nbd+unix:///?socket=/tmp/nbd.sock
   nbd-resize-server --memory 1GiB -x scratch       serve memory at nbd://localhost/scratch
   nbdinfo -- [ nbd-resize-server disk.img ]        started by the client (socket activation)
-  nbd-resize-server --growth both --size 1G        memory that clients can resize
+  nbd-resize-server --growth both --size 100M      memory that clients can resize
   nbd-resize-server                                every configuration, by export name:
                                                    nbd://localhost/growth=both,learn=notify,size=1MiB,id=7
 

@@ -20,6 +20,19 @@ constexpr std::uint64_t page_cost = SparseMemory::page + 64;
 /// Once there are this many stretches of junk, zeroes among it take pages, which count as memory.
 constexpr std::size_t most_stretches = 1024;
 
+/// What every page of junk looks like.
+const std::array<std::uint8_t, SparseMemory::page>& junk_page() {
+    static const auto bytes = [] {
+        constexpr std::string_view text = "old bytes here! ";
+        std::array<std::uint8_t, SparseMemory::page> all{};
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            all.at(i) = static_cast<std::uint8_t>(text[i % text.size()]);
+        }
+        return all;
+    }();
+    return bytes;
+}
+
 std::uint64_t page_of(std::uint64_t offset) {
     return offset / SparseMemory::page;
 }
@@ -51,9 +64,7 @@ SparseMemory::~SparseMemory() {
 }
 
 std::uint8_t SparseMemory::junk(std::uint64_t offset) {
-    constexpr std::string_view text = "old bytes, not zero! ";
-    static_assert(text.size() == 21);
-    return static_cast<std::uint8_t>(text[offset % text.size()]);
+    return junk_page().at(offset % page);
 }
 
 std::string SparseMemory::describe() const {
@@ -137,10 +148,9 @@ void SparseMemory::copy_out(std::uint64_t begin, std::uint64_t end, std::uint8_t
     }
     const auto stretches = junk_.equal_range(Bytes::right_open(begin, end));
     for (auto stretch = stretches.first; stretch != stretches.second; ++stretch) {
-        for (std::uint64_t at = std::max(begin, stretch->lower()); at < std::min(end, stretch->upper());
-             ++at) {
-            to[at - begin] = junk(at);
-        }
+        const std::uint64_t from = std::max(begin, stretch->lower());
+        const std::uint64_t until = std::min(end, stretch->upper());
+        std::memcpy(to + (from - begin), junk_page().data() + from % page, until - from);
     }
 }
 

@@ -258,7 +258,9 @@ void Negotiation::answer_export_name(nbd::Bytes payload) {
     if (style_ > served->rules().knobs.replies) {
         return close("the client negotiated other replies than this export has");
     }
-    const nbd::ExportNameReply message{served->size(), transmission_flags(*served, name, std::nullopt)};
+    const std::uint64_t size =
+        served->has(Fault::handshake_size_stale) ? served->first_size() : served->size();
+    const nbd::ExportNameReply message{size, transmission_flags(*served, name, std::nullopt)};
     output_.add_copy(nbd::encode(message));
     if ((*client_flags_ & nbd::client_flag::no_zeroes) == 0) {
         output_.add_zeroes(nbd::handshake_padding);

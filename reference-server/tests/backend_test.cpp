@@ -1,8 +1,9 @@
-// What both backends have in common, and what each has of its own.
+// What the backends have in common, and what each has of its own.
 
 #include "reference-server/backend/errors.hpp"
 #include "reference-server/backend/file.hpp"
 #include "reference-server/backend/memory.hpp"
+#include "reference-server/backend/sparse_memory.hpp"
 
 #include <gtest/gtest.h>
 
@@ -119,13 +120,23 @@ class Store {
     Operation operation_;
 };
 
-enum class Which { memory, file };
+enum class Which { memory, sparse, file };
+
+std::string name_of(Which which) {
+    return which == Which::memory ? "memory" : which == Which::sparse ? "sparse" : "file";
+}
+
+std::shared_ptr<SparseMemory> sparse_memory(std::uint64_t size, std::uint64_t budget = 1 << 30) {
+    return std::make_shared<SparseMemory>(size, std::make_shared<MemoryBudget>(budget));
+}
 
 class BackendTest : public testing::TestWithParam<Which> {
   protected:
     Store& make(std::uint64_t size) {
         if (GetParam() == Which::memory) {
             store_.emplace(std::make_shared<MemoryBackend>(size));
+        } else if (GetParam() == Which::sparse) {
+            store_.emplace(sparse_memory(size));
         } else {
             file_.emplace(size);
             store_.emplace(std::make_shared<FileBackend>(file_->path(), false));
@@ -138,10 +149,8 @@ class BackendTest : public testing::TestWithParam<Which> {
     std::optional<Store> store_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Both, BackendTest, testing::Values(Which::memory, Which::file),
-                         [](const auto& instance) {
-                             return std::string(instance.param == Which::memory ? "memory" : "file");
-                         });
+INSTANTIATE_TEST_SUITE_P(All, BackendTest, testing::Values(Which::memory, Which::sparse, Which::file),
+                         [](const auto& instance) { return name_of(instance.param); });
 
 TEST_P(BackendTest, is_zero_at_first_and_of_the_given_size) {
     for (const std::uint64_t size : {0U, 1U, 1000U, 4096U, 65537U}) {
@@ -256,6 +265,98 @@ TEST_P(BackendTest, flush_cache_and_durable_writes_succeed) {
                                .error;
         EXPECT_EQ(error, nbd::Error::none);
     }
+}
+
+/// Those whose size can be changed.
+class ResizableTest : public BackendTest {
+  protected:
+    nbd::Error resize(Store& store, std::uint64_t to, bool leave_old_bytes = false, bool allocate = false) {
+        const std::uint64_t from = store.backend().size();
+        const nbd::Error error = store.backend().set_size({from, to, leave_old_bytes, allocate}).error;
+        EXPECT_EQ(store.backend().size(), error == nbd::Error::none ? to : from);
+        return error;
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(Both, ResizableTest, testing::Values(Which::sparse, Which::file),
+                         [](const auto& instance) { return name_of(instance.param); });
+
+TEST_P(ResizableTest, what_was_cut_off_is_zero_when_it_comes_back) {
+    for (const std::uint64_t cut : {0U, 1U, 4095U, 4096U, 4097U, 9999U}) {
+        Store& store = make(10000);
+        EXPECT_EQ(store.write(0, std::string(10000, 'x')), nbd::Error::none);
+        EXPECT_EQ(resize(store, cut), nbd::Error::none);
+        EXPECT_NE(store.run(Operation::Kind::read, cut, 1).error, nbd::Error::none);
+        EXPECT_NE(store.write(cut, "y"), nbd::Error::none);
+        EXPECT_EQ(resize(store, 20000), nbd::Error::none);
+        EXPECT_EQ(store.read(0, 20000), std::string(cut, 'x') + std::string(20000 - cut, '\0'));
+    }
+}
+
+TEST_P(ResizableTest, allocates_what_must_not_be_sparse) {
+    Store& store = make(10000);
+    EXPECT_EQ(resize(store, 200000, false, true), nbd::Error::none);
+    if (GetParam() == Which::sparse) {
+        // File systems tell what is allocated and never written as a hole; the program's test looks at its
+        // room.
+        EXPECT_EQ(store.holes(16384, 200000 - 16384), 0U);
+    }
+    EXPECT_EQ(store.read(0, 200000), std::string(200000, '\0'));
+}
+
+TEST_P(ResizableTest, exposes_junk_on_purpose) {
+    Store& store = make(5000);
+    EXPECT_EQ(resize(store, 12000, true), nbd::Error::none);
+    const std::string data = store.read(0, 12000);
+    EXPECT_EQ(data.substr(0, 5000), std::string(5000, '\0'));
+    EXPECT_EQ(data.find('\0', 5000), std::string::npos);
+    EXPECT_EQ(store.write(6000, "x"), nbd::Error::none);
+    std::string expected = data;
+    expected[6000] = 'x';
+    EXPECT_EQ(store.read(0, 12000), expected);
+}
+
+TEST_P(ResizableTest, what_cannot_be_had_leaves_the_size) {
+    Store& store = make(5000);
+    EXPECT_EQ(resize(store, 9223372036854775807, false, true), nbd::Error::nospc);
+    EXPECT_EQ(store.read(0, 5000), std::string(5000, '\0'));
+}
+
+TEST(SparseMemory, brings_back_what_was_cut_off_where_that_is_wanted) {
+    Store store(sparse_memory(10000));
+    EXPECT_EQ(store.write(3000, std::string(5000, 'x')), nbd::Error::none);
+    (void)store.backend().set_size({10000, 4000, true, false});
+    (void)store.backend().set_size({4000, 10000, true, false});
+    EXPECT_EQ(store.read(0, 10000),
+              std::string(3000, '\0') + std::string(5000, 'x') + std::string(2000, '\0'));
+}
+
+TEST(SparseMemory, holes_in_junk_stay_holes) {
+    Store store(sparse_memory(0));
+    constexpr std::uint64_t size = std::uint64_t{1} << 40;
+    (void)store.backend().set_size({0, size, true, false});
+    for (std::uint64_t i = 0; i < 3000; ++i) {
+        EXPECT_EQ(store.run(Operation::Kind::zero, i * 10000, 5000).error, nbd::Error::none);
+    }
+    EXPECT_EQ(store.read(29990000, 5000), std::string(5000, '\0'));
+    EXPECT_EQ(store.read(29995000, 100).find('\0'), std::string::npos);
+    EXPECT_EQ(store.run(Operation::Kind::zero, 0, size).error, nbd::Error::none);
+    EXPECT_EQ(store.holes(0, size), size);
+}
+
+TEST(SparseMemory, takes_no_more_than_its_budget) {
+    Store store(sparse_memory(1 << 20, 20 * SparseMemory::page));
+    EXPECT_EQ(store.write(0, std::string(25 * SparseMemory::page, 'x')), nbd::Error::nospc);
+    EXPECT_EQ(store.read(0, 100), std::string(100, '\0')) << "nothing was written";
+    EXPECT_EQ(store.write(0, std::string(15 * SparseMemory::page, 'x')), nbd::Error::none);
+}
+
+TEST(FileBackend, leaves_no_part_of_a_block_behind_its_end) {
+    TemporaryFile file(1000);
+    Store store(std::make_shared<FileBackend>(file.path(), false));
+    EXPECT_EQ(store.write(512, std::string(488, 'x')), nbd::Error::none);
+    EXPECT_EQ(store.backend().set_size({512, 1024, false, false}).error, nbd::Error::none);
+    EXPECT_EQ(store.read(512, 512), std::string(512, '\0'));
 }
 
 TEST(MemoryBackend, no_hole_allocates) {
