@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace {
 
@@ -96,8 +97,9 @@ json::object answer(const std::string& line, const LifeSetup& defaults, Controls
     return report;
 }
 
-int run() {
+int run(refclient::Faults faults) {
     LifeSetup defaults;
+    defaults.options.faults = faults;
     defaults.options.contexts.clear();
     defaults.options.strict = false; // what a client believes wrongly is to show at the server
     defaults.options.timeout = std::chrono::seconds(10);
@@ -122,6 +124,21 @@ int main(int argc, char** argv) {
         "of them to standard output, one JSON object a line, as docs/driver-protocol.md says.",
         "nbd-driver-life");
     app.set_version_flag("-V,--version", std::string("nbd-driver-life ") + NBD_PROJECT_VERSION);
+    refclient::Faults faults;
+    app.add_option_function<std::vector<std::string>>(
+           "--fault",
+           [&faults](const std::vector<std::string>& names) {
+               for (const std::string& name : names) {
+                   const auto fault = refclient::find_fault(name);
+                   if (!fault) {
+                       throw CLI::ValidationError("--fault", fmt::format("there is no fault '{}'", name));
+                   }
+                   faults.add(*fault);
+               }
+           },
+           "A rule of the RESIZE draft to break; nbd-resize-client --list-faults names them. May be "
+           "repeated.")
+        ->type_name("FAULT");
     app.footer(
         "Exit status: 0 when standard input ended, 1 when results could not be written, 2 for wrong usage.");
     try {
@@ -130,5 +147,5 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? 0 : 2;
     }
     std::ios::sync_with_stdio(false);
-    return run();
+    return run(faults);
 }

@@ -19,14 +19,15 @@ struct CommonOptions {
 /// `nbd-interop run`.
 struct RunOptions {
     std::vector<std::string> suites = {
-        "interop"};                    ///< what to run; the other one is the catalogue's suite of lives
-    Selection selection;               ///< of the suite interop
-    std::vector<std::string> faults;   ///< of a suite of lives: rules that the server is to break
-    bool fail_fast = false;            ///< of a suite of lives
-    std::size_t every = 1;             ///< of a suite of lives: each Nth combination only
-    std::vector<std::string> knobs;    ///< of a suite of lives: "growth=both"
-    std::vector<std::string> required; ///< peers that must be installed
-    unsigned jobs = 0;                 ///< 0: chosen by the number of processors
+        "interop"};                         ///< what to run; the other one is the catalogue's suite of lives
+    Selection selection;                    ///< of the suite interop
+    std::vector<std::string> server_faults; ///< of a suite of lives: rules that the server is to break
+    std::vector<std::string> client_faults; ///< likewise, the client
+    bool fail_fast = false;                 ///< of a suite of lives
+    std::size_t every = 1;                  ///< of a suite of lives: each Nth combination only
+    std::vector<std::string> knobs;         ///< of a suite of lives: "growth=both"
+    std::vector<std::string> required;      ///< peers that must be installed
+    unsigned jobs = 0;                      ///< 0: chosen by the number of processors
     std::filesystem::path out;
     bool quiet = false;
     bool deviations_as_skipped = false;

@@ -100,9 +100,13 @@ int run(int argc, char** argv) {
         "Of resize-exhaustive: begin nothing more after the first combination that is not as expected");
     run_app
         ->add_option(
-            "--fault", run_options.faults,
+            "--server-fault", run_options.server_faults,
             "Of resize-exhaustive: a rule that the reference server is to break, to see whether that is "
             "noticed; nbd-resize-server --list-faults names them. May be repeated.")
+        ->type_name("FAULT");
+    run_app
+        ->add_option("--client-fault", run_options.client_faults,
+                     "The same for the reference client; nbd-resize-client --list-faults names them")
         ->type_name("FAULT");
     run_app
         ->add_option("--jobs,-j", run_options.jobs, "Cases at a time; default twice the number of processors")

@@ -197,6 +197,9 @@ class Worker {
         Placeholders values;
         values.texts = {{"bin", work_.place.programs.string()}};
         launch.argv = expand(work_.place.suite->client, values);
+        for (const std::string& fault : work_.place.client_faults) {
+            launch.argv.insert(launch.argv.end(), {"--fault", fault});
+        }
         launch.log = work_.place.logs / fmt::format("client-{}.log", number_);
         launch.capture_stdout = true;
         launch.pipe_stdin = true;
@@ -220,7 +223,7 @@ class Worker {
         std::string name =
             fmt::format("{},{},id={}.{}", knobs.text(Side::server, knobs.combination(index).server),
                         work_.place.suite->export_keys, index, attempt_);
-        for (const std::string& fault : work_.place.faults) {
+        for (const std::string& fault : work_.place.server_faults) {
             name += ",fault=" + fault;
         }
         return name;

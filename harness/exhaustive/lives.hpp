@@ -78,8 +78,9 @@ struct LifePlace {
     std::filesystem::path programs; ///< {bin}
     Workspace* workspace = nullptr;
     std::filesystem::path logs; ///< an existing folder
-    /// Rules that the server is to break, by the names of its faults: for tests of the suite itself.
-    std::vector<std::string> faults = {};
+    // Rules that the peers are to break, by the names of their faults: for tests of the suite itself.
+    std::vector<std::string> server_faults = {};
+    std::vector<std::string> client_faults = {};
     bool fail_fast = false; ///< nothing more is begun after the first life that is not as expected
 };
 
