@@ -112,7 +112,13 @@ class Life {
     }
     void answer(Question question, std::uint64_t size) { answer(question, std::to_string(size)); }
 
-    [[nodiscard]] std::uint64_t true_size() { return control_.size(setup_.export_name); }
+    /// Asks the server's control socket, unless nothing was sent since that could have changed the size.
+    [[nodiscard]] std::uint64_t true_size(bool changed) {
+        if (changed) {
+            true_size_ = control_.size(setup_.export_name);
+        }
+        return true_size_;
+    }
 
     void tell_handshake() {
         namespace can = nbd::resize_capability;
@@ -166,7 +172,7 @@ class Life {
         answer(way, std::string(name(outcome.way)));
         // Without a way nothing was sent, and the failure is the client's own.
         answer(error, outcome.way == Grow::none ? "none" : error_word(outcome.error));
-        answer(size, true_size());
+        answer(size, true_size(outcome.way != Grow::none));
         answer(told, outcome.told ? flag_words(*outcome.told) : "none");
         answer(believed, connection_->size());
     }
@@ -205,7 +211,7 @@ class Life {
         const ResizeOutcome outcome =
             setup_.preferences.grow == Grow::explicit_ ? resizer_->shrink_to(shrink_to) : ResizeOutcome{};
         answer(Question::shrink_error, outcome.way == Grow::none ? "cannot" : error_word(outcome.error));
-        answer(Question::shrink_size, true_size());
+        answer(Question::shrink_size, true_size(outcome.way != Grow::none));
         answer(Question::shrink_told, outcome.told ? flag_words(*outcome.told) : "none");
         answer(Question::shrink_believed, connection_->size());
     }
@@ -218,9 +224,7 @@ class Life {
         const bool subscribed = connection_->subscribed();
         answer(Question::subscribe_size,
                subscribed ? std::to_string(connection_->subscription()->latest.size) : "none");
-        if (setup_.external == External::none) {
-            true_size_ = true_size();
-        } else {
+        if (setup_.external != External::none) {
             true_size_ = control_.resize(
                 setup_.export_name, setup_.external == External::grow ? external_growth : external_shrink);
         }
@@ -327,7 +331,7 @@ class Life {
             }
         }
         static_cast<void>(connection_->wait(empty)); // the base protocol leaves open what it is answered with
-        answer(Question::odd_size_after, true_size());
+        answer(Question::odd_size_after, true_size(true));
     }
 
     void write_past_the_end() {
@@ -358,7 +362,7 @@ class Life {
     std::unique_ptr<refclient::Connection> connection_;
     std::optional<refclient::Resizer> resizer_;
     Answers answers_;
-    std::uint64_t true_size_ = 0;
+    std::uint64_t true_size_ = initial_size;
     const char* doing_ = "";
 };
 

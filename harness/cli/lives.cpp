@@ -61,9 +61,10 @@ std::vector<std::size_t> select(const Knobs& knobs, const std::vector<std::strin
     return thinned;
 }
 
-/// Drivers at a time: a life waits for the server about as long as it works.
+/// Drivers at a time: a life mostly waits for the server, and wakes up cheaper when there is always something
+/// to do.
 unsigned default_clients() {
-    return std::max(2U, std::thread::hardware_concurrency());
+    return 4 * std::max(1U, std::thread::hardware_concurrency());
 }
 
 } // namespace

@@ -74,10 +74,12 @@ class SharedServer {
         launch.argv = expand(place_.suite->server, values_);
         launch.log = log_;
         process_ = std::make_unique<Process>(Process::start(launch));
-        if (wait_until_accepting(UnixAddress{socket_}, Clock::now() + start_limit, process_.get()) !=
-            Readiness::ready) {
-            throw PeerGone(
-                fmt::format("{} does not take connections: {}", process_->name(), process_->error_tail(500)));
+        for (const std::filesystem::path& path : {socket_, control_}) {
+            if (wait_until_accepting(UnixAddress{path}, Clock::now() + start_limit, process_.get()) !=
+                Readiness::ready) {
+                throw PeerGone(fmt::format("{} does not take connections at {}: {}", process_->name(),
+                                           path.string(), process_->error_tail(500)));
+            }
         }
     }
 

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <sstream>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -228,6 +229,36 @@ TEST(ResizeProgram, a_subscriber_that_never_reads_costs_nothing) {
     }
     EXPECT_EQ(told, asks.size());
     EXPECT_LT(notes, connections * rounds) << "notifications were merged";
+}
+
+// RZ-PLAIN-10: requests that touch what changes meanwhile may be answered either way, but each of them is.
+TEST(ResizeProgram, answers_requests_in_the_area_that_changes) {
+    Served served({"--threads", "2"});
+    const ResizeClient client(served.socket(), "growth=explicit,shrink=allow");
+    constexpr std::uint64_t rounds = 500;
+    constexpr std::uint64_t whole = 1U << 20;
+    const nbd::Buffer data(512);
+    nbd::Buffer out;
+    for (std::uint64_t i = 0; i < rounds; ++i) {
+        const std::uint64_t size = i % 2 == 0 ? whole / 2 : whole;
+        nbd::encode_to(out, nbd::CompactRequest{0, nbd::Command::resize, 3 * i, size, 0});
+        nbd::encode_to(out, nbd::CompactRequest{0, nbd::Command::read, 3 * i + 1, whole - 512, 512});
+        nbd::encode_to(out, nbd::CompactRequest{0, nbd::Command::write, 3 * i + 2, whole - 4096, 512});
+        out.insert(out.end(), data.begin(), data.end());
+    }
+    std::thread sender([&] { client.raw().send(out); });
+    std::set<std::uint64_t> open;
+    for (std::uint64_t cookie = 0; cookie < 3 * rounds; ++cookie) {
+        open.insert(cookie);
+    }
+    while (!open.empty()) {
+        const auto chunk = client.receive();
+        ASSERT_TRUE(open.contains(chunk.cookie)) << chunk.cookie;
+        if ((chunk.flags & nbd::reply_flag::done) != 0) {
+            open.erase(chunk.cookie);
+        }
+    }
+    sender.join();
 }
 
 TEST(ResizeProgram, ten_thousand_exports_at_a_time) {

@@ -116,7 +116,7 @@ TEST(Process, DaemonIsFoundByItsMark) {
     EXPECT_EQ(kill_marked("NBD_INTEROP_TEST_MARK", mark + "x", generous).killed, 0U);
     EXPECT_TRUE(alive(daemon));
     const Sweep sweep = kill_marked("NBD_INTEROP_TEST_MARK", mark, generous);
-    EXPECT_EQ(sweep.killed, 1U);
+    EXPECT_GE(sweep.killed, 1U) << "what started it may be there as well, at its end";
     EXPECT_TRUE(sweep.clean);
     EXPECT_FALSE(alive(daemon));
 }
