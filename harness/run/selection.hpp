@@ -13,7 +13,7 @@ namespace harness {
 enum class Pairs {
     star, ///< every variant of a client meets the default variant of each server, and the other way round,
           ///< but for slow clients (`plain-servers-only`), which meet no other server than those
-    all, ///< every variant meets every variant
+    all,  ///< every variant meets every variant
 };
 
 /// What the user asked for; an empty list takes everything.
