@@ -87,7 +87,7 @@ void run_lives(const std::string& suite_name, const CommonOptions& common, const
                                     options.server_faults, options.client_faults, options.fail_fast},
                                    combinations, options.jobs == 0 ? default_clients() : options.jobs,
                                    [&](std::size_t done) { progress.show(done); });
-    std::ranges::move(life_cases(suite, knobs, oracle, combinations, lives), std::back_inserter(run.cases));
+    std::ranges::move(life_cases(suite, knobs, oracle, lives), std::back_inserter(run.cases));
     fmt::print("{}: {} combinations in {:.1f} s, {:.0f} a second, {} not as expected\n", suite.name,
                lives.executed, lives.seconds, static_cast<double>(lives.executed) / lives.seconds,
                lives.unexpected_count);

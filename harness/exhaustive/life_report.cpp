@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <map>
-#include <unordered_set>
+#include <string>
 
 namespace harness {
 namespace {
@@ -57,18 +56,10 @@ reports::CaseResult unexpected_case(const LifeSuite& suite, const Knobs& knobs, 
 } // namespace
 
 std::vector<reports::CaseResult> life_cases(const LifeSuite& suite, const Knobs& knobs, const Oracle& oracle,
-                                            const std::vector<std::size_t>& combinations,
                                             const Lives& lives) {
-    std::unordered_set<std::size_t> unexpected;
-    for (const UnexpectedLife& life : lives.unexpected) {
-        unexpected.insert(life.combination);
-    }
-    std::map<std::uint32_t, std::size_t> as_expected;
-    for (const std::size_t index : combinations) {
-        as_expected[knobs.combination(index).server] += unexpected.contains(index) ? 0U : 1U;
-    }
     std::vector<reports::CaseResult> cases;
-    for (const auto& [server, count] : as_expected) {
+    for (std::size_t server = 0; server < lives.as_expected.size(); ++server) {
+        const std::size_t count = lives.as_expected[server];
         if (count == 0) {
             continue;
         }
@@ -77,8 +68,7 @@ std::vector<reports::CaseResult> life_cases(const LifeSuite& suite, const Knobs&
             fmt::format("{}/{}/resize-life {}", server_name, client_name, knobs.text(Side::server, server));
         add_knobs(result, knobs, Side::server, server);
         result.observations.push_back({"combinations as expected", std::to_string(count)});
-        result.seconds =
-            lives.seconds * static_cast<double>(count) / static_cast<double>(combinations.size());
+        result.seconds = lives.seconds * static_cast<double>(count) / static_cast<double>(lives.executed);
         cases.push_back(std::move(result));
     }
     for (const UnexpectedLife& life : lives.unexpected) {

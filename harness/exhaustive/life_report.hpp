@@ -10,8 +10,6 @@ namespace harness {
 /// The cases of a run of lives: one for each server configuration, for all its lives that were as expected,
 /// and one of its own for each life that was not.
 [[nodiscard]] std::vector<reports::CaseResult> life_cases(const LifeSuite& suite, const Knobs& knobs,
-                                                          const Oracle& oracle,
-                                                          const std::vector<std::size_t>& combinations,
-                                                          const Lives& lives);
+                                                          const Oracle& oracle, const Lives& lives);
 
 } // namespace harness

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -148,6 +149,13 @@ class Servers {
     std::vector<std::unique_ptr<SharedServer>> servers_;
 };
 
+/// The result of a run that has not begun.
+Lives nothing_yet(const Knobs& knobs) {
+    Lives lives;
+    lives.as_expected.resize(knobs.configurations(Side::server).size());
+    return lives;
+}
+
 /// The work that the threads share.
 struct Work {
     const LifePlace& place;
@@ -166,7 +174,7 @@ class Worker {
     Worker(Work& work, unsigned number)
       : work_(work)
       , number_(number)
-      , lives_{0, 0, 0, {}, AnswerCounts(*work.place.knobs, *work.place.oracle)} {}
+      , lives_(nothing_yet(*work.place.knobs)) {}
 
     void run() {
         try {
@@ -279,19 +287,18 @@ class Worker {
         }
         const Oracle& oracle = *work_.place.oracle;
         const auto expected = oracle.answers(report.id);
-        answers_.clear();
         UnexpectedLife life{report.id, reports::Verdict::fail, reports::Party::undecided, "", {}};
         for (std::size_t i = 0; i < oracle.questions().size(); ++i) {
             const Question& question = oracle.questions()[i];
             const std::string& came = report.answers[positions_[i]];
-            answers_.push_back(question.find(came));
-            if (answers_.back() != expected[i]) {
+            if (question.find(came) != expected[i]) {
                 life.wrong.push_back({i, oracle.answer(report.id, i).text, came,
                                       oracle.row(report.id, i).position.describe()});
             }
         }
-        lives_.counts.add(work_.place.knobs->combination(report.id), answers_);
-        if (!life.wrong.empty()) {
+        if (life.wrong.empty()) {
+            ++lives_.as_expected[work_.place.knobs->combination(report.id).server];
+        } else {
             add(std::move(life));
         }
     }
@@ -339,7 +346,6 @@ class Worker {
     std::unique_ptr<LifeDriver> driver_;
     std::vector<std::size_t> positions_;
     std::deque<std::size_t> under_way_;
-    std::vector<int> answers_;
     std::size_t unreported_ = 0;
     unsigned restarts_ = 0;
     unsigned attempt_ = 0; ///< part of the export's name, so that a life begins on a new disk
@@ -361,14 +367,14 @@ Lives lead_lives(const LifePlace& place, const std::vector<std::size_t>& combina
             threads.emplace_back([worker = workers.back().get()] { worker->run(); });
         }
     }
-    Lives all{0, 0, 0, {}, AnswerCounts(*place.knobs, *place.oracle)};
+    Lives all = nothing_yet(*place.knobs);
     for (const auto& worker : workers) {
         worker->rethrow();
         Lives& part = worker->lives();
         all.executed += part.executed;
         all.unexpected_count += part.unexpected_count;
         std::ranges::move(part.unexpected, std::back_inserter(all.unexpected));
-        all.counts.add(part.counts);
+        std::ranges::transform(all.as_expected, part.as_expected, all.as_expected.begin(), std::plus<>{});
     }
     std::ranges::sort(all.unexpected, {}, &UnexpectedLife::combination);
     if (all.unexpected.size() > most_unexpected) {

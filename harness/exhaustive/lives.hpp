@@ -34,37 +34,13 @@ struct UnexpectedLife {
     std::vector<WrongAnswer> wrong;
 };
 
-/// How often which answer came, by the value of each knob.
-class AnswerCounts {
-  public:
-    AnswerCounts(const Knobs& knobs, const Oracle& oracle);
-
-    /// Counts the answers of one life; -1 is an answer that the tables do not have.
-    void add(const Combination& combination, const std::vector<int>& answers);
-    void add(const AnswerCounts& other);
-
-    /// How many lives with this value of this knob (an index into Knobs::all()) gave that answer.
-    [[nodiscard]] std::uint64_t count(std::size_t question, std::size_t knob, std::size_t value,
-                                      std::size_t answer) const;
-
-  private:
-    [[nodiscard]] std::size_t place(std::size_t question, std::size_t knob, std::size_t value,
-                                    std::size_t answer) const;
-
-    const Knobs* knobs_;
-    std::size_t values_ = 0;  ///< of all knobs together
-    std::size_t answers_ = 0; ///< the most that a question has, and one for others
-    std::vector<std::size_t> first_value_;
-    std::vector<std::uint32_t> counts_;
-};
-
 /// What came of a run.
 struct Lives {
     std::size_t executed = 0;
     double seconds = 0;
     std::size_t unexpected_count = 0;
     std::vector<UnexpectedLife> unexpected; ///< in the order of the combinations, at most `most_unexpected`
-    AnswerCounts counts;
+    std::vector<std::size_t> as_expected;   ///< lives that were as they should, by the server's configuration
 };
 
 /// More unexpected lives than this are counted, but not kept.

@@ -3,6 +3,7 @@
 
 #include "harness/exhaustive/life_report.hpp"
 #include "harness/exhaustive/lives.hpp"
+#include "harness/process/errors.hpp"
 #include "harness/process/workspace.hpp"
 
 #include <fmt/format.h>
@@ -87,7 +88,7 @@ TEST_F(LivesTest, CombinationsLiveAsTheyShould) {
         ADD_FAILURE() << knobs_.text(knobs_.combination(life.combination)) << ": " << life.reason
                       << (life.wrong.empty() ? "" : oracle_.questions()[life.wrong.front().question].name);
     }
-    const auto cases = life_cases(suite_, knobs_, oracle_, combinations, lives);
+    const auto cases = life_cases(suite_, knobs_, oracle_, lives);
     EXPECT_THAT(cases, SizeIs(knobs_.configurations(Side::server).size()));
 }
 
@@ -141,15 +142,32 @@ TEST_F(LivesTest, AServerThatCannotBeStartedIsNoVerdict) {
     LifeSuite broken = suite_;
     broken.server = {"{bin}/nbd-resize-server", "--no-such-option"};
     const LifePlace place{&broken, &knobs_, &oracle_, NBD_BIN_DIR, &workspace_, workspace_.path()};
-    EXPECT_ANY_THROW(static_cast<void>(lead_lives(place, {0}, 1, [](std::size_t) {})));
+    EXPECT_THROW(static_cast<void>(lead_lives(place, {0}, 1, [](std::size_t) {})), PeerGone);
 }
 
-TEST_F(LivesTest, ADriverThatEndsCostsItsCombinationAVerdict) {
+TEST_F(LivesTest, ADriverThatKnowsOtherQuestionsIsRefused) {
     LifeSuite broken = suite_;
     broken.client = {"sh", "-c", R"(echo '{"life":["style"]}'; exit 3)"};
     const LifePlace place{&broken, &knobs_, &oracle_, NBD_BIN_DIR, &workspace_, workspace_.path()};
-    EXPECT_ANY_THROW(static_cast<void>(lead_lives(place, {0}, 1, [](std::size_t) {})))
-        << "it does not even know the questions";
+    EXPECT_THROW(static_cast<void>(lead_lives(place, {0}, 1, [](std::size_t) {})), CatalogueError);
+}
+
+TEST_F(LivesTest, ADriverThatEndsCostsEachCombinationAVerdictAndNoneIsCountedAsExpected) {
+    std::string questions;
+    for (const Question& question : oracle_.questions()) {
+        questions += (questions.empty() ? "\"" : ",\"") + question.name + "\"";
+    }
+    LifeSuite broken = suite_;
+    broken.client = {"sh", "-c", R"(echo "$0"; read line; exit 3)", R"({"life":[)" + questions + "]}"};
+    const LifePlace place{&broken, &knobs_, &oracle_, NBD_BIN_DIR, &workspace_, workspace_.path()};
+    const Lives lives = lead_lives(place, {0, 1, 2}, 1, [](std::size_t) {});
+    EXPECT_EQ(lives.executed, 3U);
+    EXPECT_EQ(lives.unexpected_count, 3U);
+    for (const UnexpectedLife& life : lives.unexpected) {
+        EXPECT_EQ(life.verdict, reports::Verdict::crash);
+        EXPECT_EQ(life.party, reports::Party::client);
+    }
+    EXPECT_THAT(life_cases(suite_, knobs_, oracle_, lives), SizeIs(3)) << "one each, and none rolled up";
 }
 
 } // namespace
