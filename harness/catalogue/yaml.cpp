@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
+#include <iterator>
 
 namespace harness {
 
@@ -36,14 +38,18 @@ YamlNode::~YamlNode() = default;
 
 YamlNode YamlNode::load(const std::filesystem::path& file) {
     try {
-        const std::vector<YAML::Node> documents = YAML::LoadAllFromFile(file.string());
+        // Not LoadAllFromFile, which leaks where reading fails, as it does with a folder.
+        std::ifstream stream(file, std::ios::binary);
+        const std::string text{std::istreambuf_iterator(stream), {}};
+        if (!stream.is_open()) {
+            throw CatalogueError({file, 0, 0}, "the file cannot be read");
+        }
+        const std::vector<YAML::Node> documents = YAML::LoadAll(text);
         if (documents.size() != 1) {
             throw CatalogueError({file, 0, 0},
                                  fmt::format("one YAML document is expected, {} are here", documents.size()));
         }
         return {documents.front(), file};
-    } catch (const YAML::BadFile&) {
-        throw CatalogueError({file, 0, 0}, "the file cannot be read");
     } catch (const std::ios_base::failure&) {
         throw CatalogueError({file, 0, 0}, "the file cannot be read"); // a folder, for one
     } catch (const YAML::Exception& error) {
