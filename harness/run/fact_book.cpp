@@ -102,7 +102,8 @@ const FactBook::Entry& FactBook::look_up(const Peer& peer, const ServerVariant& 
         }
         slot = entry.get();
     }
-    std::call_once(slot->once, [&] {
+    const std::scoped_lock lock(slot->mutex);
+    if (!slot->asked) {
         slot->entry.facts = variant.traits;
         try {
             slot->entry.facts.merge(
@@ -120,7 +121,8 @@ const FactBook::Entry& FactBook::look_up(const Peer& peer, const ServerVariant& 
         } catch (const std::exception& error) {
             slot->entry.problem = problem(Verdict::error, Party::none, error.what());
         }
-    });
+        slot->asked = true;
+    }
     return slot->entry;
 }
 

@@ -30,7 +30,8 @@ class FactBook {
 
   private:
     struct Slot {
-        std::once_flag once;
+        std::mutex mutex; ///< no std::once_flag: an exception out of it hangs under ThreadSanitizer
+        bool asked = false;
         Entry entry;
     };
 
