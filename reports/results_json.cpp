@@ -76,6 +76,7 @@ json::value write(const RequirementInfo& requirement) {
 
 json::value write(const PeerInfo& peer);
 json::value write(const EvidenceTable& table);
+json::value write(const EvidenceQuestion& question);
 
 template <typename Item>
 json::array write_list(const std::vector<Item>& items) {

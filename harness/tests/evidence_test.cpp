@@ -50,7 +50,7 @@ questions:
 - question: Does it grow?
   counts:
   - { says: it does, among: { ask: info }, when: { size: 2MiB } }
-- { question: And why?, beyond: Nobody knows. }
+- { question: 'And why?', beyond: Nobody knows. }
 )";
 
 class EvidenceTest : public ::testing::Test {
@@ -121,7 +121,7 @@ TEST_F(EvidenceTest, AMistakeIsReportedWhereItIs) {
              Mistake{"rows: [growth]", "rows: [^size]", "'size' is no knob"},
              Mistake{"among: { size: 2MiB }, when: { knows: yes }",
                      "among: { growth: none }, when: ^{ size: 2MiB }", "no combination meets this"},
-             Mistake{"- { question: And why?, beyond: Nobody knows. }", "- ^{ question: And why? }",
+             Mistake{"- { question: 'And why?', beyond: Nobody knows. }", "- ^{ question: 'And why?' }",
                      "has counts, or says where"},
          }) {
         files_.write("evidence.yaml", evidence_text);

@@ -218,7 +218,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BrokenFile{"same_id", "nbdkit/libnbd/read-past-end\",", "nbdkit/qemu-io/trim\",",
                                "cases[1] and cases[3] have the same id \"nbdkit/qemu-io/trim\""},
                     BrokenFile{"not_json", "\"started\"", "started", "line 4: not JSON"},
-                    BrokenFile{"more_after_it", "]\n}\n", "]\n}\n{", "line 23: not JSON"}),
+                    BrokenFile{"more_after_it", "]\n}\n", "]\n}\n{", "line 25: not JSON"}),
     [](const auto& tested) { return tested.param.what; });
 
 TEST(ResultsFile, is_written_and_read) {
