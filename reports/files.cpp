@@ -62,6 +62,9 @@ void write_reports(const std::filesystem::path& directory, const RunResult& run,
     write_text_file(directory / "junit.xml", to_junit(run, junit));
     write_text_file(directory / "matrix.md", to_markdown(run));
     write_text_file(directory / "index.html", to_html(run));
+    if (!run.questions.empty()) {
+        write_text_file(directory / "spec-matrix.md", to_spec_matrix(run));
+    }
 }
 
 } // namespace reports

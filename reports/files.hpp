@@ -18,7 +18,8 @@ void write_text_file(const std::filesystem::path& file, std::string_view text);
 [[nodiscard]] std::string read_text_file(const std::filesystem::path& file);
 
 /// Writes results.json, junit.xml, matrix.md and index.html into the directory, which is made if there is
-/// none. The cases' folders are taken to be relative to it. Throws ResultsError.
+/// none, and spec-matrix.md if the run says something to the questions of the specification. The cases'
+/// folders are taken to be relative to it. Throws ResultsError.
 void write_reports(const std::filesystem::path& directory, const RunResult& run,
                    const JunitOptions& junit = {});
 

@@ -202,6 +202,30 @@ void set_observations(Data& page, const RunResult& run) {
     page.set("observed", scenarios);
 }
 
+void set_tables(Data& page, const RunResult& run) {
+    auto tables = list();
+    for (const auto& table : run.tables) {
+        auto columns = list();
+        for (const auto& column : table.columns) {
+            columns << object({{"text", text(column)}});
+        }
+        auto rows = list();
+        for (const auto& row : table.rows) {
+            auto cells = list();
+            for (std::size_t i = 0; i < row.size(); ++i) {
+                cells << object({{"text", text(row[i])}, {"first", Data(i == 0)}});
+            }
+            rows << object({{"cells", cells}});
+        }
+        tables << object({{"title", text(table.title)},
+                          {"about", maybe(table.about)},
+                          {"columns", columns},
+                          {"rows", rows}});
+    }
+    page.set("has-tables", Data(!run.tables.empty()));
+    page.set("tables", tables);
+}
+
 void set_scenarios(Data& page, const RunResult& run) {
     struct Entry {
         const CaseResult* first;
@@ -287,6 +311,7 @@ std::string to_html(const RunResult& run) {
     set_header(page, run);
     set_matrix(page, run, matrix);
     set_problems(page, run, matrix);
+    set_tables(page, run);
     set_observations(page, run);
     set_scenarios(page, run);
     set_unsupported(page, run);

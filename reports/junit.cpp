@@ -251,6 +251,20 @@ void set_suite_counts(pugi::xml_node suite, const Counts& counts) {
     set_time(suite, counts.seconds);
 }
 
+/// A case of its own for each of those that `result` stands for.
+void add_members(pugi::xml_node suite, const CaseResult& result, Counts& counts) {
+    const double seconds = std::max(result.seconds, 0.0) / static_cast<double>(result.members.size());
+    for (const auto& member : result.members) {
+        auto test_case = suite.append_child("testcase");
+        set(test_case, "classname", result.server.name + "." + result.client.name);
+        set(test_case, "name",
+            fmt::format("{} [{}, {}] {}", result.scenario, result.server.variant, result.client.variant,
+                        member));
+        set_time(test_case, seconds);
+        counts.add(Outcome::passed, seconds);
+    }
+}
+
 Counts add_pair(pugi::xml_node root, const RunResult& run, const JunitOptions& options,
                 const std::vector<const CaseResult*>& cases) {
     const auto& server = cases.front()->server.name;
@@ -267,6 +281,10 @@ Counts add_pair(pugi::xml_node root, const RunResult& run, const JunitOptions& o
     }
     Counts counts;
     for (const auto* result : cases) {
+        if (!result->members.empty()) {
+            add_members(suite, *result, counts);
+            continue;
+        }
         const auto outcome = outcome_of(*result, options);
         counts.add(outcome, std::max(result->seconds, 0.0));
         add_case(suite, run, *result, outcome);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <vector>
 
@@ -227,6 +228,27 @@ std::string stale(const RunResult& run) {
     return out;
 }
 
+std::string evidence(const std::vector<EvidenceTable>& tables, std::string_view heading) {
+    std::string out;
+    for (const auto& table : tables) {
+        out += fmt::format("\n{} {}\n", heading, markdown_cell(table.title));
+        if (!table.about.empty()) {
+            out += fmt::format("\n{}\n", markdown_cell(table.about));
+        }
+        Cells titles;
+        std::ranges::transform(table.columns, std::back_inserter(titles),
+                               [](const std::string& title) { return markdown_cell(title); });
+        out += table_head(titles);
+        for (const auto& cells : table.rows) {
+            Cells escaped;
+            std::ranges::transform(cells, std::back_inserter(escaped),
+                                   [](const std::string& cell) { return markdown_cell(cell); });
+            out += row(escaped);
+        }
+    }
+    return out;
+}
+
 std::string observations(const RunResult& run) {
     const auto all = find_observations(run);
     if (all.empty()) {
@@ -294,7 +316,31 @@ std::string unsupported(const RunResult& run) {
 std::string to_markdown(const RunResult& run) {
     const auto counts = tally(run);
     return header(run, counts) + peers(run) + matrix_table(make_matrix(run)) + problems(run) + stale(run) +
-           requirements(run) + observations(run) + unsupported(run);
+           requirements(run) + evidence(run.tables, "##") + observations(run) + unsupported(run);
+}
+
+std::string to_spec_matrix(const RunResult& run) {
+    std::string out = "# Live resize of NBD exports: what a run shows\n\n";
+    out += fmt::format("Run of {}, started {}", markdown_cell(run.suite), markdown_cell(run.started));
+    Cells versions;
+    for (const auto& peer : run.peers) {
+        if (peer.version) {
+            versions.push_back(markdown_cell(fmt::format("{} {}", peer.name, *peer.version)));
+        }
+    }
+    if (!versions.empty()) {
+        out += fmt::format(", with {}", fmt::join(versions, ", "));
+    }
+    out += ".\n";
+    for (std::size_t i = 0; i < run.questions.size(); ++i) {
+        const auto& question = run.questions[i];
+        out += fmt::format("\n## {}. {}\n", i + 1, markdown_cell(question.question));
+        out += evidence(question.tables, "###");
+        if (!question.beyond.empty()) {
+            out += fmt::format("\n{}\n", markdown_cell(question.beyond));
+        }
+    }
+    return out;
 }
 
 } // namespace reports

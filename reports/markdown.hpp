@@ -12,4 +12,8 @@ namespace reports {
 /// problem once, stale deviations, observations, and why cases were unsupported.
 [[nodiscard]] std::string to_markdown(const RunResult& run);
 
+/// What the run says to the questions of those who write the specification, as a Markdown document of its
+/// own.
+[[nodiscard]] std::string to_spec_matrix(const RunResult& run);
+
 } // namespace reports

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -32,6 +33,13 @@ void unite_by_id(std::vector<Item>& into, std::vector<Item> items) {
             into.push_back(std::move(item));
         }
     }
+}
+
+/// Moves all items behind those that are there. Counts of two shards stay two tables: what they have in
+/// common cannot be told from counts.
+template <typename Item>
+void append(std::vector<Item>& into, std::vector<Item> items) {
+    std::ranges::move(items, std::back_inserter(into));
 }
 
 /// Collects the peers of all shards; a version found by one shard has to be that of the others.
@@ -129,6 +137,8 @@ RunResult merge(std::vector<RunResult> shards) {
         unite_by_id(out.stale, std::move(shard.stale));
         unite_by_id(out.deviations, std::move(shard.deviations));
         unite_by_id(out.requirements, std::move(shard.requirements));
+        append(out.tables, std::move(shard.tables));
+        append(out.questions, std::move(shard.questions));
     }
     out.peers = peers.take();
     drop_what_was_seen(out);

@@ -72,6 +72,8 @@ struct CaseResult {
     std::vector<Observation> observations;
     double seconds = 0;
     std::string folder; ///< where the case's logs are, relative to the report; empty if none was kept
+    std::vector<std::string> members; ///< where this case stands for many that passed alike: their names, if
+                                      ///< they were asked for. For JUnit alone; never written to results.json
 
     /// True if the verdict is a fail, warn, timeout or crash and every finding of it is a listed deviation.
     [[nodiscard]] bool known_deviation() const;
@@ -120,6 +122,25 @@ struct RequirementInfo {
     bool operator==(const RequirementInfo&) const = default;
 };
 
+/// Counts that a suite has made of its cases, as a table that reports print as it is.
+struct EvidenceTable {
+    std::string title;
+    std::string about;                ///< what is counted; may be empty
+    std::vector<std::string> columns; ///< the first is that of the rows' names
+    std::vector<std::vector<std::string>> rows;
+
+    bool operator==(const EvidenceTable&) const = default;
+};
+
+/// A question of those who write the specification, and what the run says to it.
+struct EvidenceQuestion {
+    std::string question;
+    std::vector<EvidenceTable> tables;
+    std::string beyond; ///< what this run does not show, and where it is shown; may be empty
+
+    bool operator==(const EvidenceQuestion&) const = default;
+};
+
 /// A whole run.
 struct RunResult {
     std::string suite;   ///< name of the selection: "default"
@@ -133,6 +154,8 @@ struct RunResult {
     std::vector<DeviationInfo>
         deviations; ///< reports that name a deviation quote it from here, if it is here
     std::vector<RequirementInfo> requirements; ///< the same for requirements
+    std::vector<EvidenceTable> tables;         ///< for the matrix and the web page
+    std::vector<EvidenceQuestion> questions;   ///< for spec-matrix.md
     std::string
         source; ///< the file that it was read from, for messages; empty if none. Never written to a file
 

@@ -75,6 +75,8 @@ json::value write(const RequirementInfo& requirement) {
 }
 
 json::value write(const PeerInfo& peer);
+json::value write(const EvidenceTable& table);
+json::value write(const EvidenceQuestion& question);
 
 template <typename Item>
 json::array write_list(const std::vector<Item>& items) {
@@ -95,6 +97,23 @@ json::value write(const PeerInfo& peer) {
                         {"title", text_value(peer.title)},
                         {"version", version},
                         {"variants", write_list(peer.variants)}};
+}
+
+json::value write(const EvidenceTable& table) {
+    json::array rows;
+    for (const auto& row : table.rows) {
+        rows.push_back(write_list(row));
+    }
+    return json::object{{"title", text_value(table.title)},
+                        {"about", text_value(table.about)},
+                        {"columns", write_list(table.columns)},
+                        {"rows", rows}};
+}
+
+json::value write(const EvidenceQuestion& question) {
+    return json::object{{"question", text_value(question.question)},
+                        {"tables", write_list(question.tables)},
+                        {"beyond", text_value(question.beyond)}};
 }
 
 /// What most cases do not have is left out.
@@ -233,6 +252,35 @@ auto objects(const JsonField& field, Read read) {
     return field.list([&read](const JsonField& item) { return read(item.object()); });
 }
 
+std::vector<std::string> strings(const JsonField& field) {
+    return field.list([](const JsonField& item) { return item.string(); });
+}
+
+EvidenceTable read_table(JsonReader reader) {
+    EvidenceTable out;
+    out.title = reader.required("title").string();
+    out.about = reader.required("about").string();
+    out.columns = strings(reader.required("columns"));
+    out.rows = reader.required("rows").list(strings);
+    for (const auto& row : out.rows) {
+        if (row.size() != out.columns.size()) {
+            reader.fail("rows", fmt::format("a row has {} cells, the table {} columns", row.size(),
+                                            out.columns.size()));
+        }
+    }
+    reader.finish();
+    return out;
+}
+
+EvidenceQuestion read_question(JsonReader reader) {
+    EvidenceQuestion out;
+    out.question = reader.required("question").string();
+    out.tables = objects(reader.required("tables"), read_table);
+    out.beyond = reader.required("beyond").string();
+    reader.finish();
+    return out;
+}
+
 CaseResult read_case(JsonReader reader) {
     CaseResult out;
     out.id = reader.required("id").string();
@@ -291,6 +339,8 @@ std::string to_json(const RunResult& run) {
     out += line("stale", write_list(run.stale));
     out += line("deviations", write_list(run.deviations));
     out += line("requirements", write_list(run.requirements));
+    out += line("tables", write_list(run.tables));
+    out += line("questions", write_list(run.questions));
     out += " \"cases\": [";
     for (const auto& result : run.cases) {
         out += &result == &run.cases.front() ? "\n  " : ",\n  ";
@@ -335,6 +385,8 @@ RunResult from_json(std::string_view text, const std::string& source) {
     run.stale = objects(reader.required("stale"), read_stale);
     run.deviations = objects(reader.required("deviations"), read_deviation);
     run.requirements = objects(reader.required("requirements"), read_requirement);
+    run.tables = objects(reader.required("tables"), read_table);
+    run.questions = objects(reader.required("questions"), read_question);
     reader.finish();
     check_cases_are_unique(run);
     return run;

@@ -13,7 +13,7 @@
 namespace reports {
 
 /// The version of the layout that `to_json` writes and `from_json` reads.
-inline constexpr int results_format = 1;
+inline constexpr int results_format = 2;
 
 /// A results file that cannot be read or written, or shards that do not fit together. The message names the
 /// file and the field.

@@ -1,6 +1,7 @@
 #include "harness/cli/lives.hpp"
 
 #include "harness/cli/lives_progress.hpp"
+#include "harness/exhaustive/evidence.hpp"
 #include "harness/exhaustive/life_report.hpp"
 #include "harness/exhaustive/lives.hpp"
 #include "harness/process/workspace.hpp"
@@ -78,6 +79,7 @@ void run_lives(const std::string& suite_name, const CommonOptions& common, const
     }
     const Knobs knobs = Knobs::load(common.scenarios / "knobs.yaml");
     const Oracle oracle = Oracle::load(suite.life, knobs);
+    const Evidence evidence = Evidence::load(suite.evidence, knobs, oracle);
     const std::vector<std::size_t> combinations = select(knobs, options.knobs, options.every);
 
     const std::filesystem::path logs = options.out / suite.name;
@@ -87,7 +89,9 @@ void run_lives(const std::string& suite_name, const CommonOptions& common, const
                                     options.server_faults, options.client_faults, options.fail_fast},
                                    combinations, options.jobs == 0 ? default_clients() : options.jobs,
                                    [&](std::size_t done) { progress.show(done); });
-    std::ranges::move(life_cases(suite, knobs, oracle, lives), std::back_inserter(run.cases));
+    std::ranges::move(life_cases(suite, knobs, oracle, lives, options.junit_members),
+                      std::back_inserter(run.cases));
+    evidence.add_to(run, knobs, oracle, lives.as_expected);
     fmt::print("{}: {} combinations in {:.1f} s, {:.0f} a second, {} not as expected\n", suite.name,
                lives.executed, lives.seconds, static_cast<double>(lives.executed) / lives.seconds,
                lives.unexpected_count);

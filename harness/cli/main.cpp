@@ -121,6 +121,15 @@ int run(int argc, char** argv) {
     run_app->add_flag("--deviations-as-skipped", run_options.deviations_as_skipped,
                       "In the JUnit file, listed deviations are skipped cases rather than failures");
 
+    run_app
+        ->add_option_function<std::string>(
+            "--junit-detail",
+            [&](const std::string& detail) { run_options.junit_members = detail == "full"; },
+            "What the JUnit file holds: rolled-up (the default: one case for many combinations that passed "
+            "alike) or "
+            "full, all of them")
+        ->check(CLI::IsMember({"rolled-up", "full"}));
+
     std::string what;
     Selection listed;
     CLI::App* list_app = app.add_subcommand("list", "Show what there is");

@@ -56,10 +56,15 @@ reports::CaseResult unexpected_case(const LifeSuite& suite, const Knobs& knobs, 
 } // namespace
 
 std::vector<reports::CaseResult> life_cases(const LifeSuite& suite, const Knobs& knobs, const Oracle& oracle,
-                                            const Lives& lives) {
+                                            const Lives& lives, bool members) {
+    std::vector<std::vector<std::size_t>> as_expected(knobs.configurations(Side::server).size());
+    for (std::size_t index = lives.as_expected.find_first(); index != CombinationSet::npos;
+         index = lives.as_expected.find_next(index)) {
+        as_expected[knobs.combination(index).server].push_back(index);
+    }
     std::vector<reports::CaseResult> cases;
-    for (std::size_t server = 0; server < lives.as_expected.size(); ++server) {
-        const std::size_t count = lives.as_expected[server];
+    for (std::size_t server = 0; server < as_expected.size(); ++server) {
+        const std::size_t count = as_expected[server].size();
         if (count == 0) {
             continue;
         }
@@ -69,6 +74,11 @@ std::vector<reports::CaseResult> life_cases(const LifeSuite& suite, const Knobs&
         add_knobs(result, knobs, Side::server, server);
         result.observations.push_back({"combinations as expected", std::to_string(count)});
         result.seconds = lives.seconds * static_cast<double>(count) / static_cast<double>(lives.executed);
+        if (members) {
+            for (const std::size_t index : as_expected[server]) {
+                result.members.push_back(knobs.text(knobs.combination(index)));
+            }
+        }
         cases.push_back(std::move(result));
     }
     for (const UnexpectedLife& life : lives.unexpected) {

@@ -35,6 +35,7 @@ LifeSuite load_life_suite(const std::filesystem::path& file) {
     suite.name = map.required("suite").text();
     suite.title = map.required("title").text();
     suite.life = file.parent_path() / map.required("life").text();
+    suite.evidence = file.parent_path() / map.required("evidence").text();
     suite.server_per = map.required("server-per").text();
     suite.server = read_command(map.required("server"), {"bin", "control", "socket", "value"});
     suite.client = read_command(map.required("client"), {"bin"});

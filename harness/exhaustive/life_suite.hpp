@@ -11,6 +11,7 @@ struct LifeSuite {
     std::string name; ///< "resize-exhaustive"
     std::string title;
     std::filesystem::path life;      ///< the oracle's tables
+    std::filesystem::path evidence;  ///< what is counted among the lives
     std::string server_per;          ///< a knob of the server, each value of which has a server of its own
     std::vector<std::string> server; ///< how to start it; {bin}, {socket}, {control} and {value}, that of the
                                      ///< knob, are filled in

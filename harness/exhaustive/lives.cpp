@@ -152,7 +152,7 @@ class Servers {
 /// The result of a run that has not begun.
 Lives nothing_yet(const Knobs& knobs) {
     Lives lives;
-    lives.as_expected.resize(knobs.configurations(Side::server).size());
+    lives.as_expected.resize(knobs.count());
     return lives;
 }
 
@@ -297,7 +297,7 @@ class Worker {
             }
         }
         if (life.wrong.empty()) {
-            ++lives_.as_expected[work_.place.knobs->combination(report.id).server];
+            lives_.as_expected.set(report.id);
         } else {
             add(std::move(life));
         }
@@ -374,7 +374,7 @@ Lives lead_lives(const LifePlace& place, const std::vector<std::size_t>& combina
         all.executed += part.executed;
         all.unexpected_count += part.unexpected_count;
         std::ranges::move(part.unexpected, std::back_inserter(all.unexpected));
-        std::ranges::transform(all.as_expected, part.as_expected, all.as_expected.begin(), std::plus<>{});
+        all.as_expected |= part.as_expected;
     }
     std::ranges::sort(all.unexpected, {}, &UnexpectedLife::combination);
     if (all.unexpected.size() > most_unexpected) {

@@ -40,7 +40,7 @@ struct Lives {
     double seconds = 0;
     std::size_t unexpected_count = 0;
     std::vector<UnexpectedLife> unexpected; ///< in the order of the combinations, at most `most_unexpected`
-    std::vector<std::size_t> as_expected;   ///< lives that were as they should, by the server's configuration
+    CombinationSet as_expected;             ///< those that lived as they should
 };
 
 /// More unexpected lives than this are counted, but not kept.

@@ -2,7 +2,6 @@
 
 #include "harness/catalogue/words.hpp"
 
-#include <boost/dynamic_bitset.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -13,8 +12,7 @@
 namespace harness {
 namespace {
 
-/// Combinations, by index.
-using Set = boost::dynamic_bitset<std::uint64_t>;
+using Set = CombinationSet;
 
 constexpr std::string_view no_size = "none";
 constexpr std::string_view copied = "same as ";
@@ -27,6 +25,21 @@ bool is_identifier(std::string_view text) {
     }
     return std::ranges::all_of(text.substr(3, dash - 3), [](char c) { return c >= 'A' && c <= 'Z'; }) &&
            std::ranges::all_of(text.substr(dash + 1), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+/// Those of `all` who meet a condition; `set(column, value)` is who has that value.
+template <class SetOf>
+Set meeting(const When& when, Set all, const std::vector<Column>& columns, const SetOf& set_of) {
+    for (const ColumnCondition& condition : when) {
+        Set any(all.size());
+        for (std::size_t value = 0; value < columns[condition.column].values.size(); ++value) {
+            if (condition.holds(value)) {
+                any |= set_of(condition.column, value);
+            }
+        }
+        all &= any;
+    }
+    return all;
 }
 
 } // namespace
@@ -47,6 +60,12 @@ std::size_t Oracle::question(std::string_view name) const {
         throw std::out_of_range(fmt::format("the life of a combination has no question '{}'", name));
     }
     return static_cast<std::size_t>(found - questions_.begin());
+}
+
+CombinationSet Oracle::who(const When& when) const {
+    return meeting(
+        when, CombinationSet(sets_.front().front().size()).set(), columns_,
+        [this](std::size_t column, std::size_t value) -> const Set& { return sets_[column][value]; });
 }
 
 const Row& Oracle::row(std::size_t combination, std::size_t question) const {
@@ -195,7 +214,10 @@ class OracleReader {
                 }
             }
 
-            const Set met = who_meets(when);
+            const Set met =
+                meeting(when, all_, known, [this](std::size_t column, std::size_t value) -> const Set& {
+                    return entries_[column].sets[value];
+                });
             if (met.none()) {
                 node.fail(fmt::format("no combination meets this row of '{}': {}", entry.column.name,
                                       describe(when, known)));
@@ -221,21 +243,6 @@ class OracleReader {
             list.fail_at_key(
                 fmt::format("no row of '{}' fits {}", entry.column.name, describe_first(all_ - seen, named)));
         }
-    }
-
-    [[nodiscard]] Set who_meets(const When& when) const {
-        Set met = all_;
-        for (const ColumnCondition& condition : when) {
-            const Entry& column = entries_[condition.column];
-            Set any(all_.size());
-            for (std::size_t value = 0; value < column.sets.size(); ++value) {
-                if (condition.holds(value)) {
-                    any |= column.sets[value];
-                }
-            }
-            met &= any;
-        }
-        return met;
     }
 
     /// Gives those who meet a row the value after `then`.
@@ -339,6 +346,10 @@ class OracleReader {
         for (std::size_t question = 0; question < asked.size(); ++question) {
             scatter(asked[question]->sets, question, oracle.answers_);
             scatter(asked[question]->row_sets, question, oracle.rows_);
+        }
+        for (Entry& entry : entries_) {
+            oracle.columns_.push_back(std::move(entry.column));
+            oracle.sets_.push_back(std::move(entry.sets));
         }
         return oracle;
     }

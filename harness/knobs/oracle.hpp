@@ -7,6 +7,8 @@
 #include "harness/catalogue/yaml.hpp"
 #include "harness/knobs/knobs.hpp"
 
+#include <boost/dynamic_bitset.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -48,6 +50,9 @@ struct Question {
     [[nodiscard]] int find(std::string_view plain) const;
 };
 
+/// Combinations, by their index in Knobs::combination.
+using CombinationSet = boost::dynamic_bitset<std::uint64_t>;
+
 /// What every combination must do.
 class Oracle {
   public:
@@ -72,9 +77,17 @@ class Oracle {
     /// The row that decided it.
     [[nodiscard]] const Row& row(std::size_t combination, std::size_t question) const;
 
+    /// What conditions can be about: the knobs, in the order of Knobs::columns(), then the facts and
+    /// questions.
+    [[nodiscard]] const std::vector<Column>& columns() const { return columns_; }
+    /// The combinations whose knobs and expected answers meet a condition over `columns()`.
+    [[nodiscard]] CombinationSet who(const When& when) const;
+
   private:
     friend class OracleReader;
 
+    std::vector<Column> columns_;
+    std::vector<std::vector<CombinationSet>> sets_; ///< by column, by value
     std::vector<Question> questions_;
     std::vector<std::uint8_t> answers_; ///< combinations x questions
     std::vector<std::uint8_t> rows_;    ///< likewise, an index into the question's rows

@@ -88,7 +88,7 @@ TEST_F(LivesTest, CombinationsLiveAsTheyShould) {
         ADD_FAILURE() << knobs_.text(knobs_.combination(life.combination)) << ": " << life.reason
                       << (life.wrong.empty() ? "" : oracle_.questions()[life.wrong.front().question].name);
     }
-    const auto cases = life_cases(suite_, knobs_, oracle_, lives);
+    const auto cases = life_cases(suite_, knobs_, oracle_, lives, false);
     EXPECT_THAT(cases, SizeIs(knobs_.configurations(Side::server).size()));
 }
 
@@ -167,7 +167,8 @@ TEST_F(LivesTest, ADriverThatEndsCostsEachCombinationAVerdictAndNoneIsCountedAsE
         EXPECT_EQ(life.verdict, reports::Verdict::crash);
         EXPECT_EQ(life.party, reports::Party::client);
     }
-    EXPECT_THAT(life_cases(suite_, knobs_, oracle_, lives), SizeIs(3)) << "one each, and none rolled up";
+    EXPECT_THAT(life_cases(suite_, knobs_, oracle_, lives, false), SizeIs(3))
+        << "one each, and none rolled up";
 }
 
 } // namespace

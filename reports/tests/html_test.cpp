@@ -137,7 +137,7 @@ TEST(Html, every_case_is_listed_with_its_folder) {
     for (const auto& result : run.cases) {
         EXPECT_TRUE(linked.contains(href(result.folder))) << result.id;
     }
-    EXPECT_EQ(count_of(html, "<li"), run.cases.size() + 8) << "and eight entries of the page's navigation";
+    EXPECT_EQ(count_of(html, "<li"), run.cases.size() + 9) << "and nine entries of the page's navigation";
 }
 
 TEST(Html, stays_small_for_a_whole_matrix) {

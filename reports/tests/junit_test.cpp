@@ -267,5 +267,23 @@ TEST(Junit, a_start_that_is_no_time_is_left_out) {
     EXPECT_FALSE(Parsed(to_junit(run)).root().child("testsuite").attribute("timestamp"));
 }
 
+TEST(Junit, names_what_a_case_stands_for_if_it_was_asked_to) {
+    RunResult run;
+    CaseResult result;
+    result.id = "s/c/life growth=none";
+    result.scenario = "life";
+    result.server = {"s", "default"};
+    result.client = {"c", "default"};
+    result.members = {"growth=none ask=info", "growth=none ask=none"};
+    run.cases = {result};
+    pugi::xml_document document;
+    ASSERT_TRUE(document.load_string(to_junit(run).c_str()));
+    const auto suite = document.child("testsuites").child("testsuite");
+    EXPECT_STREQ(suite.attribute("tests").value(), "2");
+    EXPECT_STREQ(suite.child("testcase").attribute("name").value(),
+                 "life [default, default] growth=none ask=info");
+    EXPECT_EQ(std::distance(suite.children("testcase").begin(), suite.children("testcase").end()), 2);
+}
+
 } // namespace
 } // namespace reports

@@ -140,5 +140,28 @@ TEST(Markdown, says_so_if_nothing_ran) {
     EXPECT_THAT(to_markdown(RunResult{}), AllOf(HasSubstr("**0 cases**"), HasSubstr("No case ran.")));
 }
 
+TEST(Markdown, has_the_tables_of_a_suite) {
+    const auto text = section(to_markdown(sample::large_run()), "Knob by knob");
+    EXPECT_THAT(text, AllOf(HasSubstr("Counts of lives."), HasSubstr("| knob | grew |"),
+                            HasSubstr("| growth=auto | 3 of 4 (75 %) |")));
+}
+
+TEST(SpecMatrix, answers_each_question_in_its_order) {
+    auto run = sample::large_run();
+    run.questions.push_back({"And then?", {}, "Nobody knows."});
+    const auto text = to_spec_matrix(run);
+    EXPECT_THAT(section(text, "1. Must exposed bytes be zero?"),
+                AllOf(HasSubstr("| they were | all of 7 |"), HasSubstr("More is shown elsewhere.")));
+    EXPECT_THAT(section(text, "2. And then?"), HasSubstr("Nobody knows."));
+}
+
+TEST(SpecMatrix, keeps_its_shape_whatever_a_run_holds) {
+    std::size_t width = 0;
+    for (const auto& line : lines_of(to_spec_matrix(sample::hostile_run()))) {
+        width = line.starts_with("|") ? (width == 0 ? cells_in(line) : width) : 0;
+        EXPECT_EQ(width, line.starts_with("|") ? cells_in(line) : 0) << line;
+    }
+}
+
 } // namespace
 } // namespace reports

@@ -24,6 +24,10 @@ std::vector<RunResult> deal(const RunResult& run, std::size_t count) {
     std::vector<RunResult> shards(count, run);
     for (std::size_t i = 0; i < count; ++i) {
         shards[i].cases.clear();
+        if (i > 0) { // each suite counts in one shard
+            shards[i].tables.clear();
+            shards[i].questions.clear();
+        }
         shards[i].source = "shard-" + std::to_string(i) + ".json";
         for (std::size_t c = i; c < run.cases.size(); c += count) {
             shards[i].cases.push_back(run.cases[c]);

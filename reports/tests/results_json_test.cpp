@@ -45,7 +45,7 @@ TEST(ResultsJson, is_json_with_one_case_a_line) {
     const auto run = sample::small_run();
     const auto text = to_json(run);
     const auto document = boost::json::parse(text);
-    EXPECT_EQ(document.at("format"), 1);
+    EXPECT_EQ(document.at("format"), 2);
     EXPECT_EQ(document.at("cases").as_array().size(), run.cases.size());
     const auto cases = text.substr(text.find("\"cases\""));
     EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(cases, '\n')), run.cases.size() + 3);
@@ -190,9 +190,9 @@ TEST_P(BrokenResults, are_refused_with_file_and_field) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, BrokenResults,
-    testing::Values(BrokenFile{"other_format", "\"format\": 1", "\"format\": 2", "format: this is layout 2"},
-                    BrokenFile{"no_format", "\"format\": 1,", "", "format: the field is missing"},
-                    BrokenFile{"format_text", "\"format\": 1", "\"format\": \"1\"",
+    testing::Values(BrokenFile{"other_format", "\"format\": 2", "\"format\": 1", "format: this is layout 1"},
+                    BrokenFile{"no_format", "\"format\": 2,", "", "format: the field is missing"},
+                    BrokenFile{"format_text", "\"format\": 2", "\"format\": \"1\"",
                                "format: expected a number, found \"1\""},
                     BrokenFile{"unknown_field", "\"suite\"", "\"suit\": 1, \"suite\"",
                                "suit: no such field is known here"},
@@ -218,7 +218,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BrokenFile{"same_id", "nbdkit/libnbd/read-past-end\",", "nbdkit/qemu-io/trim\",",
                                "cases[1] and cases[3] have the same id \"nbdkit/qemu-io/trim\""},
                     BrokenFile{"not_json", "\"started\"", "started", "line 4: not JSON"},
-                    BrokenFile{"more_after_it", "]\n}\n", "]\n}\n{", "line 23: not JSON"}),
+                    BrokenFile{"more_after_it", "]\n}\n", "]\n}\n{", "line 25: not JSON"}),
     [](const auto& tested) { return tested.param.what; });
 
 TEST(ResultsFile, is_written_and_read) {

@@ -274,6 +274,10 @@ RunResult large_run() {
         {"trim-past-end-einval", "MUST", "Request types", "A trim past the end is answered with an error."},
         {"request-aligned-to-minimum", "MUST", "Block size constraints",
          "A client that knows the minimum block size sends multiples of it only."}};
+    run.tables = {{"Knob by knob", "Counts of lives.", {"knob", "grew"}, {{"growth=auto", "3 of 4 (75 %)"}}}};
+    run.questions = {{"Must exposed bytes be zero?",
+                      {{"Counts", "", {"statement", "lives"}, {{"they were", "all of 7"}}}},
+                      "More is shown elsewhere."}};
     return run;
 }
 
@@ -317,6 +321,8 @@ RunResult hostile_run() {
     run.stale = {{text, text, text}};
     run.deviations = {{text, text, text, text, "javascript:alert(1)"}};
     run.requirements = {{text, text, text, text}};
+    run.tables = {{text, text, {text, text}, {{text, text}}}};
+    run.questions = {{text, run.tables, text}};
     return run;
 }
 
