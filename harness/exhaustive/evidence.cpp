@@ -87,7 +87,7 @@ class Reader {
     const Oracle& oracle_;
 };
 
-/// "12,345 of 45,678 (27 %)"; 0 % and 100 % are said only of none and all.
+/// "12,345 of 45,678 (27%)"; 0% and 100% are said only of none and all.
 std::string share(std::size_t part, std::size_t whole) {
     if (whole == 0) {
         return nothing;
@@ -97,7 +97,7 @@ std::string share(std::size_t part, std::size_t whole) {
     }
     const double percent = 100.0 * static_cast<double>(part) / static_cast<double>(whole);
     const std::string text = percent < 1 ? "<1" : percent > 99 ? ">99" : fmt::format("{:.0f}", percent);
-    return fmt::format("{} of {} ({} %)", reports::grouped(part), reports::grouped(whole), text);
+    return fmt::format("{} of {} ({}%)", reports::grouped(part), reports::grouped(whole), text);
 }
 
 /// Counting among the lives of a run.

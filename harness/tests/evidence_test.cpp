@@ -84,11 +84,11 @@ TEST_F(EvidenceTest, CountsKnobByKnob) {
     EXPECT_THAT(run.tables[0].columns, ElementsAre("knob", "lives", "grew", "grew knowingly"));
     EXPECT_THAT(run.tables[0].rows,
                 ElementsAre(ElementsAre("growth=none", "4", "none of 4", "–"),
-                            ElementsAre("growth=auto", "3", "all of 3", "1 of 3 (33 %)"),
-                            ElementsAre("ask=none", "4", "2 of 4 (50 %)", "none of 2"),
-                            ElementsAre("ask=info", "3", "1 of 3 (33 %)", "all of 1"),
-                            ElementsAre("external=none", "4", "2 of 4 (50 %)", "1 of 2 (50 %)"),
-                            ElementsAre("external=grow", "3", "1 of 3 (33 %)", "none of 1")));
+                            ElementsAre("growth=auto", "3", "all of 3", "1 of 3 (33%)"),
+                            ElementsAre("ask=none", "4", "2 of 4 (50%)", "none of 2"),
+                            ElementsAre("ask=info", "3", "1 of 3 (33%)", "all of 1"),
+                            ElementsAre("external=none", "4", "2 of 4 (50%)", "1 of 2 (50%)"),
+                            ElementsAre("external=grow", "3", "1 of 3 (33%)", "none of 1")));
 }
 
 TEST_F(EvidenceTest, CountsOneSideByTheOther) {
@@ -104,7 +104,7 @@ TEST_F(EvidenceTest, AnswersQuestionsWithExamples) {
     ASSERT_THAT(run.questions, SizeIs(2));
     EXPECT_EQ(run.questions[0].question, "Does it grow?");
     EXPECT_THAT(run.questions[0].tables.at(0).rows,
-                ElementsAre(ElementsAre("it does", "1 of 2 (50 %)", "growth=auto ask=info external=none",
+                ElementsAre(ElementsAre("it does", "1 of 2 (50%)", "growth=auto ask=info external=none",
                                         "growth=none ask=info external=none")));
     EXPECT_EQ(run.questions[1].beyond, "Nobody knows.");
 }
