@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace harness {
@@ -47,6 +48,8 @@ class FactVocabulary {
     /// Reads the map `facts` of facts.yaml.
     static FactVocabulary load(const YamlNode& node);
 
+    /// Adds a trait of servers or clients that peer files do not set.
+    void add(Fact fact) { facts_.push_back(std::move(fact)); }
     [[nodiscard]] const std::vector<Fact>& all() const { return facts_; }
     /// The fact of that name, or null.
     [[nodiscard]] const Fact* find(const std::string& name) const;

@@ -84,8 +84,9 @@ int run(int argc, char** argv) {
     run_app
         ->add_option(
             "--suite", run_options.suites,
-            "What to run: interop, the released peers against each other, or resize-exhaustive, every "
-            "combination of the RESIZE knobs. May be repeated; default interop")
+            "What to run: interop, the released peers against each other; resize-exhaustive, every "
+            "combination of the RESIZE knobs; resize-clients, released clients on every configuration of the "
+            "server. May be repeated; default interop")
         ->type_name("SUITE");
     add_selection(*run_app, run_options.selection, pairs);
     run_app

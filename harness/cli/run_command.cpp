@@ -3,6 +3,7 @@
 #include "harness/cli/exit_code.hpp"
 #include "harness/cli/lives.hpp"
 #include "harness/cli/progress.hpp"
+#include "harness/cli/released_clients.hpp"
 #include "harness/peers/detect.hpp"
 #include "harness/peers/server_pool.hpp"
 #include "harness/process/errors.hpp"
@@ -140,11 +141,6 @@ bool installed(const Case& item, const Versions& versions) {
            versions.contains({"client", item.client_peer->name});
 }
 
-unsigned default_jobs() {
-    // A case mostly waits for two processes to talk, so more of them than processors are worth while.
-    return 2 * std::max(1U, std::thread::hardware_concurrency());
-}
-
 /// The suite of released peers.
 constexpr const char* interop_suite = "interop";
 
@@ -198,7 +194,9 @@ int run_command(const CommonOptions& common, RunOptions options) {
             run_interop(catalogue, std::move(cases), versions, common, options, workspace, run);
         }
         for (const std::string& suite : options.suites) {
-            if (suite != interop_suite) {
+            if (suite == released_clients_suite) {
+                run_released_clients(catalogue, versions, common, options, workspace, run);
+            } else if (suite != interop_suite) {
                 run_lives(suite, common, options, workspace, run);
             }
         }

@@ -307,8 +307,8 @@ class CaseRun {
         for (std::uint64_t i = 0; i < step.count; ++i) {
             const std::uint64_t offset = step.offset + i * step.stride;
             const bool inside = offset <= size() && step.length <= size() - offset;
-            if (!inside) {
-                continue;
+            if (!inside && (outcome.error || step.kind == StepKind::trim)) {
+                continue; // a write that succeeds there has made the export longer
             }
             // A refused request changes nothing; after one with no certain end nobody knows.
             const bool refused = outcome.error && outcome.error->where != ErrorPlace::connection &&

@@ -11,6 +11,11 @@
 
 namespace harness {
 
+unsigned default_jobs() {
+    // A case mostly waits for two processes to talk, so more of them than processors are worth while.
+    return 2 * std::max(1U, std::thread::hardware_concurrency());
+}
+
 std::vector<reports::CaseResult> run_cases(const std::vector<Case>& cases, const RunPlace& place,
                                            unsigned jobs, const OnCase& on_case) {
     std::vector<reports::CaseResult> results(cases.size());

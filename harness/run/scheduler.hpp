@@ -9,6 +9,9 @@
 
 namespace harness {
 
+/// How many cases at a time are worth while on this machine.
+[[nodiscard]] unsigned default_jobs();
+
 /// Called after every case, from one thread at a time: how many are done, and the last one's result.
 using OnCase = std::function<void(std::size_t done, const reports::CaseResult& result)>;
 

@@ -1,0 +1,159 @@
+#include "harness/released/roll_up.hpp"
+
+#include "harness/catalogue/glob.hpp"
+#include "reports/text.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <iterator>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+
+namespace harness {
+namespace {
+
+using reports::CaseResult;
+using reports::Verdict;
+
+/// How often a question was answered in each way, in the order in which they came.
+class Observed {
+  public:
+    void add(const CaseResult& result) {
+        for (const reports::Observation& observation : result.observations) {
+            const auto key = std::pair(observation.question, observation.answer);
+            const auto [at, is_new] = index_.emplace(key, counts_.size());
+            if (is_new) {
+                counts_.emplace_back(observation, 0);
+            }
+            ++counts_[at->second].second;
+        }
+    }
+    [[nodiscard]] const std::vector<std::pair<reports::Observation, std::size_t>>& counts() const {
+        return counts_;
+    }
+
+  private:
+    std::map<std::pair<std::string, std::string>, std::size_t> index_;
+    std::vector<std::pair<reports::Observation, std::size_t>> counts_;
+};
+
+/// Cases that are rolled up into one.
+struct Group {
+    CaseResult first;
+    std::size_t count = 0;
+    double seconds = 0;
+    Observed observed;
+    std::vector<std::string> members;
+};
+
+CaseResult one_for_all(Group group, bool members) {
+    CaseResult result = std::move(group.first);
+    const std::string configurations = reports::counted(group.count, "configuration");
+    result.server.variant = "default";
+    result.knobs.clear();
+    result.folder.clear();
+    result.id = fmt::format("{}/{}/{}", result.server.name, label(result.client.name, result.client.variant),
+                            result.scenario);
+    if (result.verdict == Verdict::unsupported) {
+        result.id += " (unsupported)";
+        result.reason += fmt::format(" ({})", configurations);
+    }
+    result.seconds = group.seconds;
+    result.observations.clear();
+    if (result.verdict == Verdict::pass) {
+        result.observations.push_back({"configurations as expected", reports::grouped(group.count)});
+    }
+    for (const auto& [observation, count] : group.observed.counts()) {
+        result.observations.push_back(
+            {observation.question,
+             fmt::format("{} ({})", observation.answer, reports::counted(count, "configuration"))});
+    }
+    if (members && result.verdict == Verdict::pass) {
+        result.members = std::move(group.members);
+    }
+    return result;
+}
+
+} // namespace
+
+std::vector<CaseResult> roll_up(std::vector<CaseResult> cases, bool members) {
+    using Key = std::tuple<reports::PeerId, std::string, Verdict, std::string>;
+    std::map<Key, std::size_t> index;
+    std::vector<Group> groups;
+    std::vector<CaseResult> others;
+    for (CaseResult& result : cases) {
+        if (result.verdict != Verdict::pass && result.verdict != Verdict::unsupported) {
+            result.server.variant = "default";
+            others.push_back(std::move(result));
+            continue;
+        }
+        const Key key{result.client, result.scenario, result.verdict, result.reason};
+        const auto [at, is_new] = index.emplace(key, groups.size());
+        if (is_new) {
+            groups.push_back({result, 0, 0, {}, {}});
+        }
+        Group& group = groups[at->second];
+        ++group.count;
+        group.seconds += result.seconds;
+        group.observed.add(result);
+        group.members.push_back(result.server.variant);
+    }
+    std::vector<CaseResult> all;
+    for (Group& group : groups) {
+        all.push_back(one_for_all(std::move(group), members));
+    }
+    // One scenario may be unsupported for several reasons.
+    std::map<std::string, std::size_t> seen;
+    for (CaseResult& result : all) {
+        if (const std::size_t before = seen[result.id]++; before > 0) {
+            result.id += fmt::format(" {}", before + 1);
+        }
+    }
+    std::move(others.begin(), others.end(), std::back_inserter(all));
+    return all;
+}
+
+reports::EvidenceTable released_clients_table(const std::vector<CaseResult>& cases) {
+    struct Row {
+        std::size_t all = 0;
+        std::size_t passed = 0;
+        Observed observed;
+    };
+    std::map<std::pair<reports::PeerId, std::string>, Row> rows;
+    std::vector<std::pair<reports::PeerId, std::string>> order;
+    for (const CaseResult& result : cases) {
+        if (result.verdict == Verdict::unsupported) {
+            continue;
+        }
+        const auto key = std::pair(result.client, result.title);
+        const auto [at, is_new] = rows.emplace(key, Row{});
+        if (is_new) {
+            order.push_back(key);
+        }
+        ++at->second.all;
+        at->second.passed += result.verdict == Verdict::pass ? 1 : 0;
+        at->second.observed.add(result);
+    }
+    reports::EvidenceTable table{"Released clients on every configuration of the server",
+                                 "Clients that know nothing of the extension, on a server that has it.",
+                                 {"client", "what it does", "as it should", "what came"},
+                                 {}};
+    for (const auto& key : order) {
+        const Row& row = rows.at(key);
+        std::vector<std::string> came;
+        for (const auto& [observation, count] : row.observed.counts()) {
+            came.push_back(fmt::format("{}: {} ({})", observation.question, observation.answer,
+                                       reports::grouped(count)));
+        }
+        table.rows.push_back(
+            {label(key.first.name, key.first.variant), key.second,
+             fmt::format("{} of {}", reports::grouped(row.passed), reports::grouped(row.all)),
+             fmt::format("{}", fmt::join(came, "; "))});
+    }
+    return table;
+}
+
+} // namespace harness
