@@ -340,7 +340,7 @@ std::string to_spec_matrix(const RunResult& run) {
             out += fmt::format("\n{}\n", markdown_cell(question.beyond));
         }
     }
-    return out;
+    return out + evidence(run.tables, "##");
 }
 
 } // namespace reports

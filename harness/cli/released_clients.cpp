@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 /// Removes the logs of cases that nobody has a question about, which are thousands of folders.
 void remove_dull_logs(const fs::path& out, const std::vector<reports::CaseResult>& cases) {
     for (const reports::CaseResult& result : cases) {
-        if (!result.folder.empty() && result.verdict == reports::Verdict::pass) {
+        if (!result.folder.empty() && !reports::is_problem(result.verdict)) {
             fs::path folder = out / result.folder;
             fs::remove_all(folder);
             // Those of the client and of the server around it stay while there is something in them.
