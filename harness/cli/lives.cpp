@@ -1,6 +1,6 @@
 #include "harness/cli/lives.hpp"
 
-#include "harness/cli/lives_progress.hpp"
+#include "harness/cli/progress.hpp"
 #include "harness/exhaustive/evidence.hpp"
 #include "harness/exhaustive/life_report.hpp"
 #include "harness/exhaustive/lives.hpp"
@@ -85,11 +85,11 @@ void run_lives(const std::string& suite_name, const CommonOptions& common, const
 
     const std::filesystem::path logs = options.out / suite.name;
     std::filesystem::create_directories(logs);
-    LivesProgress progress(combinations.size(), options.quiet);
+    Progress progress(combinations.size(), "combinations", options.quiet);
     const Lives lives = lead_lives({&suite, &knobs, &oracle, common.programs, &workspace, logs,
                                     options.server_faults, options.client_faults, options.fail_fast},
                                    combinations, options.jobs == 0 ? default_clients() : options.jobs,
-                                   [&](std::size_t done) { progress.show(done); });
+                                   [&](std::size_t done) { progress.advance(done); });
     std::ranges::move(life_cases(suite, knobs, oracle, lives, options.junit_members),
                       std::back_inserter(run.cases));
     evidence.add_to(run, knobs, oracle, lives.as_expected);

@@ -6,18 +6,20 @@
 #include <cstdio>
 #include <string>
 #include <unistd.h>
+#include <utility>
 
 namespace harness {
 namespace {
 
 constexpr std::chrono::milliseconds terminal_interval{100};
-constexpr std::chrono::seconds line_interval{10};
+constexpr std::chrono::milliseconds line_interval{10000};
 constexpr std::size_t bar_width = 30;
 
 } // namespace
 
-Progress::Progress(std::size_t total, bool quiet)
+Progress::Progress(std::size_t total, std::string things, bool quiet)
   : total_(total)
+  , things_(std::move(things))
   , quiet_(quiet)
   , terminal_(isatty(STDERR_FILENO) == 1)
   , begin_(std::chrono::steady_clock::now())
@@ -29,36 +31,41 @@ Progress::~Progress() {
     }
 }
 
-void Progress::advance(std::size_t done, const reports::CaseResult& result) {
-    ++counts_[result.verdict];
+void Progress::advance(std::size_t done, const std::string& more) {
     const auto now = std::chrono::steady_clock::now();
-    const auto interval = terminal_ ? std::chrono::milliseconds(terminal_interval) : line_interval;
-    if (!quiet_ && (done == total_ || now - shown_ >= interval)) {
-        shown_ = now;
-        show(done);
+    if (quiet_ || done == 0 ||
+        (done != total_ && now - shown_ < (terminal_ ? terminal_interval : line_interval))) {
+        return;
     }
+    shown_ = now;
+    if (!terminal_) {
+        fmt::print(stderr, "{}\n", describe(done, more));
+        return;
+    }
+    const std::size_t filled = done * bar_width / std::max<std::size_t>(total_, 1);
+    fmt::print(stderr, "\r\033[K[{}{}] {}", std::string(filled, '#'), std::string(bar_width - filled, '.'),
+               describe(done, more));
+    std::fflush(stderr);
 }
 
-void Progress::show(std::size_t done) const {
+std::string Progress::describe(std::size_t done, const std::string& more) const {
+    const double seconds = std::max(std::chrono::duration<double>(shown_ - begin_).count(), 0.001);
+    const double rate = static_cast<double>(done) / seconds;
+    return fmt::format("{}/{} {}, {:.0f} a second, {:.0f} s left{}{}", done, total_, things_, rate,
+                       static_cast<double>(total_ - done) / rate, more.empty() ? "" : ": ", more);
+}
+
+std::string VerdictCounts::add(const reports::CaseResult& result) {
     using reports::Verdict;
+    ++counts_[result.verdict];
     const auto count = [&](Verdict verdict) {
         const auto found = counts_.find(verdict);
         return found == counts_.end() ? 0 : found->second;
     };
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-    const double left = seconds / static_cast<double>(done) * static_cast<double>(total_ - done);
-    const std::string counts = fmt::format(
-        "{} passed, {} failed, {} warned, {} unsupported", count(Verdict::pass),
-        count(Verdict::fail) + count(Verdict::timeout) + count(Verdict::crash) + count(Verdict::error),
-        count(Verdict::warn), count(Verdict::unsupported));
-    if (!terminal_) {
-        fmt::print(stderr, "{}/{} cases, {:.0f} s left: {}\n", done, total_, left, counts);
-        return;
-    }
-    const std::size_t filled = done * bar_width / std::max<std::size_t>(total_, 1);
-    fmt::print(stderr, "\r\033[K[{}{}] {}/{}  {:.0f} s left  {}", std::string(filled, '#'),
-               std::string(bar_width - filled, '.'), done, total_, left, counts);
-    std::fflush(stderr);
+    return fmt::format("{} passed, {} failed, {} warned, {} unsupported", count(Verdict::pass),
+                       count(Verdict::fail) + count(Verdict::timeout) + count(Verdict::crash) +
+                           count(Verdict::error),
+                       count(Verdict::warn), count(Verdict::unsupported));
 }
 
 } // namespace harness

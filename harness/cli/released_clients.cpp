@@ -62,10 +62,12 @@ void run_released_clients(const Catalogue& base, const Versions& versions, const
     {
         ServerPool pool(workspace, common.programs);
         const RunPlace place{&suite.catalogue, &versions, common.programs, &workspace, &pool, options.out};
-        Progress progress(cases.size(), options.quiet);
-        results = run_cases(
-            cases, place, options.jobs == 0 ? default_jobs() : options.jobs,
-            [&](std::size_t done, const reports::CaseResult& result) { progress.advance(done, result); });
+        Progress progress(cases.size(), "cases", options.quiet);
+        VerdictCounts counts;
+        results = run_cases(cases, place, options.jobs == 0 ? default_jobs() : options.jobs,
+                            [&](std::size_t done, const reports::CaseResult& result) {
+                                progress.advance(done, counts.add(result));
+                            });
     }
     mark_deviations(suite.catalogue.deviations, versions, results);
     remove_dull_logs(options.out, results);

@@ -152,10 +152,12 @@ void run_interop(const Catalogue& catalogue, std::vector<Case> cases, const Vers
     {
         ServerPool pool(workspace, common.programs);
         const RunPlace place{&catalogue, &versions, common.programs, &workspace, &pool, options.out};
-        Progress progress(cases.size(), options.quiet);
-        run.cases = run_cases(
-            cases, place, options.jobs == 0 ? default_jobs() : options.jobs,
-            [&](std::size_t done, const reports::CaseResult& result) { progress.advance(done, result); });
+        Progress progress(cases.size(), "cases", options.quiet);
+        VerdictCounts counts;
+        run.cases = run_cases(cases, place, options.jobs == 0 ? default_jobs() : options.jobs,
+                              [&](std::size_t done, const reports::CaseResult& result) {
+                                  progress.advance(done, counts.add(result));
+                              });
     }
     mark_deviations(catalogue.deviations, versions, run.cases);
     const bool whole = options.selection.servers.empty() && options.selection.clients.empty() &&
