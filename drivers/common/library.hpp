@@ -57,6 +57,12 @@ struct Extent {
     bool operator==(const Extent&) const = default;
 };
 
+/// What is held of an export's size after an attempt to change it or to learn it (RESIZE).
+struct HeldSize {
+    std::uint64_t size = 0; ///< bytes
+    std::string way;        ///< by which way: "plain", "reconnect"; "none" if nothing was done
+};
+
 /// The error of the `index`-th request of a step.
 struct RequestError {
     std::uint64_t index = 0;
@@ -97,6 +103,10 @@ class Library {
     virtual void flush(const Flush& step) = 0;
     virtual std::vector<Extent> map(const Map& step) = 0;
     virtual void disconnect(const Disconnect& step) = 0;
+
+    // What a library that knows nothing of live resize need not have: these refuse the step.
+    virtual HeldSize grow(const Grow& step);
+    virtual HeldSize learn(const Learn& step);
 
     /// Called before the loop waits for the next step. A library that makes progress only while it is called
     /// serves its connections here until standard input becomes readable.

@@ -132,6 +132,14 @@ class Conversation {
         return success(id, to_json(library_.map(step)));
     }
 
+    json::object carry_out(const json::value& id, const Grow& step) {
+        return success(id, to_json(library_.grow(step)));
+    }
+
+    json::object carry_out(const json::value& id, const Learn& step) {
+        return success(id, to_json(library_.learn(step)));
+    }
+
     json::object carry_out(const json::value& id, const Disconnect& step) {
         library_.disconnect(step);
         return success(id, {});

@@ -74,6 +74,10 @@ json::object to_json(const std::vector<Extent>& extents) {
     return {{"extents", std::move(array)}};
 }
 
+json::object to_json(const HeldSize& held) {
+    return {{"size", held.size}, {"way", held.way}};
+}
+
 json::object success(const json::value& id, json::object result) {
     return {{"id", id}, {"ok", true}, {"result", std::move(result)}};
 }

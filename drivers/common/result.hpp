@@ -18,6 +18,8 @@ namespace driver {
 /// {"extents": […]}
 [[nodiscard]] boost::json::object to_json(const std::vector<Extent>& extents);
 
+[[nodiscard]] boost::json::object to_json(const HeldSize& held);
+
 /// The answer to a step that succeeded. `id` is the step's, or null.
 [[nodiscard]] boost::json::object success(const boost::json::value& id, boost::json::object result);
 

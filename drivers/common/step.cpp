@@ -172,6 +172,10 @@ std::optional<Step> parse_operation(std::string_view op, Fields& fields) {
         return Flush{fields.connection(), fields.flags()};
     if (op == "map")
         return parse_map(fields);
+    if (op == "grow")
+        return Grow{fields.connection(), fields.number("to")};
+    if (op == "learn")
+        return Learn{fields.connection()};
     if (op == "disconnect")
         return Disconnect{fields.connection(), fields.boolean("abrupt")};
     if (op == "finish")

@@ -84,6 +84,15 @@ struct Map {
     Flags flags;
 };
 
+struct Grow {
+    std::string connection;
+    std::uint64_t to = 0; ///< the size to reach at least, in bytes
+};
+
+struct Learn {
+    std::string connection;
+};
+
 struct Disconnect {
     std::string connection;
     bool abrupt = false;
@@ -93,7 +102,7 @@ struct Finish {
     std::uint64_t of = 0; ///< `id` of the background step
 };
 
-using Step = std::variant<Connect, Info, List, Transfer, Flush, Map, Disconnect, Finish>;
+using Step = std::variant<Connect, Info, List, Transfer, Flush, Map, Grow, Learn, Disconnect, Finish>;
 
 /// Reads a step. Throws Failure, with `where` driver, for an unknown operation (ENOTSUP) and for a missing,
 /// mistyped or unknown field or a value out of range (EINVAL). `id` is not looked at.

@@ -4,11 +4,13 @@
 
 #include "drivers/common/library.hpp"
 #include "reference-client/failure.hpp"
+#include "reference-client/resizer.hpp"
 #include "reference-client/session.hpp"
 
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -19,6 +21,7 @@ namespace driver {
 struct OpenSession {
     std::vector<std::vector<std::byte>> memory; ///< of batches that were given up
     refclient::Session session;
+    std::optional<refclient::Resizer> resizer{}; ///< of the session's first connection
 };
 
 /// What the library's failure is in the driver protocol.

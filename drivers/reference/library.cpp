@@ -44,8 +44,10 @@ std::vector<std::byte> room(const Transfer& step) {
 
 } // namespace
 
-ReferenceLibrary::ReferenceLibrary(refclient::Options options, std::string version, int input)
+ReferenceLibrary::ReferenceLibrary(refclient::Options options, refclient::ResizePreferences resizing,
+                                   std::string version, int input)
   : options_(std::move(options))
+  , resizing_(resizing)
   , version_(std::move(version))
   , input_(input) {}
 
@@ -55,8 +57,8 @@ Hello ReferenceLibrary::hello() const {
     Hello hello;
     hello.driver = "reference";
     hello.version = version_;
-    hello.operations = {"connect", "info",  "list",  "read", "write",      "zero",
-                        "trim",    "cache", "flush", "map",  "disconnect", "finish"};
+    hello.operations = {"connect", "info",  "list", "read", "write", "zero",       "trim",
+                        "cache",   "flush", "map",  "grow", "learn", "disconnect", "finish"};
     for (const FlagName& flag : flag_names) {
         hello.flags.emplace_back(flag.name);
     }
@@ -79,6 +81,7 @@ ExportInfo ReferenceLibrary::connect(const Connect& step) {
     }
     return guarded([&] {
         auto open = std::make_shared<OpenSession>(OpenSession{{}, refclient::Session::open(uri, options_)});
+        open->resizer.emplace(open->session.connection(0), uri, resizing_);
         ExportInfo info = told(open->session.info());
         sessions_.emplace(step.connection, std::move(open));
         return info;
@@ -148,6 +151,22 @@ std::vector<Extent> ReferenceLibrary::map(const Map& step) {
         }
         return extents;
     });
+}
+
+HeldSize ReferenceLibrary::grow(const Grow& step) {
+    const refclient::ResizeOutcome outcome = find(step.connection)->resizer->grow_to(step.to);
+    if (outcome.error) {
+        throw Failure(to_error(*outcome.error));
+    }
+    return {outcome.size, std::string(refclient::name(outcome.way))};
+}
+
+HeldSize ReferenceLibrary::learn(const Learn& step) {
+    const refclient::LearnOutcome outcome = find(step.connection)->resizer->learn();
+    if (outcome.error) {
+        throw Failure(to_error(*outcome.error));
+    }
+    return {outcome.size, std::string(refclient::name(outcome.way))};
 }
 
 void ReferenceLibrary::disconnect(const Disconnect& step) {

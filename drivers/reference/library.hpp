@@ -4,6 +4,7 @@
 
 #include "drivers/common/library.hpp"
 #include "reference-client/options.hpp"
+#include "reference-client/resizer.hpp"
 
 #include <map>
 #include <memory>
@@ -17,7 +18,8 @@ struct OpenSession;
 class ReferenceLibrary : public Library {
   public:
     /// `version` is the project's; `input` is the descriptor that steps come from, for `idle`.
-    ReferenceLibrary(refclient::Options options, std::string version, int input);
+    ReferenceLibrary(refclient::Options options, refclient::ResizePreferences resizing, std::string version,
+                     int input);
     ~ReferenceLibrary() override;
 
     [[nodiscard]] Hello hello() const override;
@@ -31,6 +33,8 @@ class ReferenceLibrary : public Library {
     std::unique_ptr<Batch> cache(const Transfer& step) override;
     void flush(const Flush& step) override;
     std::vector<Extent> map(const Map& step) override;
+    HeldSize grow(const Grow& step) override;
+    HeldSize learn(const Learn& step) override;
     void disconnect(const Disconnect& step) override;
     void idle() override;
 
@@ -38,6 +42,7 @@ class ReferenceLibrary : public Library {
     [[nodiscard]] const std::shared_ptr<OpenSession>& find(const std::string& name) const;
 
     refclient::Options options_;
+    refclient::ResizePreferences resizing_;
     std::string version_;
     int input_;
     std::map<std::string, std::shared_ptr<OpenSession>> sessions_;

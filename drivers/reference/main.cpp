@@ -1,22 +1,12 @@
 #include "drivers/common/loop.hpp"
 #include "drivers/reference/library.hpp"
+#include "reference-client/choices.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <iostream>
-#include <map>
 #include <string>
 #include <unistd.h>
-
-namespace {
-
-const std::map<std::string, refclient::Replies> reply_kinds = {
-    {"simple", refclient::Replies::simple},
-    {"structured", refclient::Replies::structured},
-    {"extended", refclient::Replies::extended},
-};
-
-} // namespace
 
 int main(int argc, char** argv) {
     CLI::App app("Driver of the reference client: reads steps from standard input and writes results to "
@@ -25,6 +15,7 @@ int main(int argc, char** argv) {
     app.set_version_flag("-V,--version", std::string("nbd-driver-reference ") + NBD_PROJECT_VERSION);
     refclient::Options options;
     options.strict = false;
+    refclient::ResizePreferences resizing;
     bool no_meta_context = false;
     bool no_fixed = false;
     bool no_no_zeroes = false;
@@ -32,7 +23,8 @@ int main(int argc, char** argv) {
     bool verbose = false;
     double timeout = 60;
     app.add_option("--replies", options.replies, "Best kind of replies to ask for")
-        ->transform(CLI::CheckedTransformer(reply_kinds).description("simple|structured|extended"))
+        ->transform(
+            CLI::CheckedTransformer(refclient::reply_choices).description("simple|structured|extended"))
         ->default_str("extended");
     app.add_flag("--export-name", options.use_export_name,
                  "Enter the transmission phase by NBD_OPT_EXPORT_NAME instead of NBD_OPT_GO");
@@ -50,6 +42,35 @@ int main(int argc, char** argv) {
     app.add_option("--timeout", timeout, "Seconds that a server may keep silent while it is waited for")
         ->check(CLI::Range(0.001, 86400.0))
         ->capture_default_str();
+    app.add_option_function<std::string>(
+           "--ask", [&options](const std::string& given) { options.ask_resize = given == "info"; },
+           "Ask for NBD_INFO_RESIZE or not")
+        ->check(CLI::IsMember({"none", "info"}))
+        ->default_str("none");
+    app.add_option("--grow", resizing.grow, "How the step `grow` makes an export longer")
+        ->transform(
+            CLI::CheckedTransformer(refclient::grow_choices).description("none|explicit|plain|flagged"))
+        ->default_str("none");
+    app.add_option("--learn", resizing.learn, "How the step `learn` learns of a new size")
+        ->transform(CLI::CheckedTransformer(refclient::learn_choices)
+                        .description("none|reconnect|poll|notify|credits"))
+        ->default_str("none");
+    app.add_option("--credits", resizing.credits, "Notifications to allow at a time with --learn=credits")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{UINT32_MAX}))
+        ->capture_default_str();
+    app.add_option_function<std::vector<std::string>>(
+           "--fault",
+           [&options](const std::vector<std::string>& names) {
+               for (const std::string& name : names) {
+                   options.faults.add(refclient::find_fault(name).value());
+               }
+           },
+           "Break a rule of the RESIZE draft on purpose; may be repeated")
+        ->check([](const std::string& name) {
+            return refclient::find_fault(name) ? std::string() : "there is no fault " + name;
+        })
+        ->allow_extra_args(false)
+        ->type_name("NAME");
     app.add_flag("-v,--verbose", verbose, "Show every message on standard error");
     app.footer("Exit status: 0 when standard input ended, 1 when results could not be written, 2 for wrong "
                "usage.");
@@ -72,6 +93,6 @@ int main(int argc, char** argv) {
     }
     // The loop asks how much of its input is there already, which only an unsynchronised stream can tell.
     std::ios::sync_with_stdio(false);
-    driver::ReferenceLibrary library(std::move(options), NBD_PROJECT_VERSION, STDIN_FILENO);
+    driver::ReferenceLibrary library(std::move(options), resizing, NBD_PROJECT_VERSION, STDIN_FILENO);
     return driver::run(library, std::cin, std::cout);
 }

@@ -36,7 +36,14 @@ std::vector<fs::path> yaml_files(const fs::path& folder) {
     return files;
 }
 
-/// Deviations speak of peers and scenarios that there are.
+} // namespace
+
+const Peer* Catalogue::peer(const std::string& name, const std::string& role) const {
+    const auto found =
+        std::ranges::find_if(peers, [&](const Peer& peer) { return peer.name == name && peer.role == role; });
+    return found == peers.end() ? nullptr : &*found;
+}
+
 void check_deviations(const Catalogue& catalogue) {
     for (const Deviation& deviation : catalogue.deviations) {
         for (const auto& [patterns, role] :
@@ -71,14 +78,6 @@ void check_deviations(const Catalogue& catalogue) {
     }
 }
 
-} // namespace
-
-const Peer* Catalogue::peer(const std::string& name, const std::string& role) const {
-    const auto found =
-        std::ranges::find_if(peers, [&](const Peer& peer) { return peer.name == name && peer.role == role; });
-    return found == peers.end() ? nullptr : &*found;
-}
-
 Catalogue load_catalogue(const fs::path& directory) {
     if (!fs::is_directory(directory)) {
         throw CatalogueError({directory, 0, 0}, "there is no such folder; --scenarios names a catalogue");
@@ -88,7 +87,6 @@ Catalogue load_catalogue(const fs::path& directory) {
 
     YamlMap facts = YamlNode::load(directory / "facts.yaml").map();
     const YamlNode probe = facts.required("probe");
-    catalogue.probe = probe.text();
     catalogue.facts = FactVocabulary::load(facts.required("facts"));
     facts.finish();
 
@@ -103,10 +101,11 @@ Catalogue load_catalogue(const fs::path& directory) {
         }
         catalogue.peers.push_back(std::move(peer));
     }
-    const Peer* probing = catalogue.peer(catalogue.probe, "client");
+    const Peer* probing = catalogue.peer(probe.text(), "client");
     if (probing == nullptr || probing->kind != ClientKind::driver) {
-        probe.fail(fmt::format("the probe '{}' is not the name of a client with a driver", catalogue.probe));
+        probe.fail(fmt::format("the probe '{}' is not the name of a client with a driver", probe.text()));
     }
+    catalogue.prober = std::make_shared<const Peer>(*probing);
 
     std::map<std::string, Position> seen;
     for (const fs::path& file : yaml_files(directory / "interop")) {

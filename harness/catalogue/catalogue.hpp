@@ -7,6 +7,7 @@
 #include "harness/catalogue/scenario.hpp"
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,7 @@ namespace harness {
 struct Catalogue {
     std::filesystem::path directory;
     FactVocabulary facts;
-    std::string probe; ///< the client that tells the facts of handshakes
+    std::shared_ptr<const Peer> prober; ///< the client that tells the facts of handshakes
     Requirements requirements;
     std::vector<Peer> peers; ///< by name
     std::vector<Scenario> scenarios;
@@ -30,5 +31,8 @@ struct Catalogue {
 
 /// Reads and checks a whole catalogue. Throws CatalogueError with file, line and column.
 [[nodiscard]] Catalogue load_catalogue(const std::filesystem::path& directory);
+
+/// Checks that its deviations speak of peers and scenarios that there are; throws CatalogueError.
+void check_deviations(const Catalogue& catalogue);
 
 } // namespace harness

@@ -388,9 +388,9 @@ std::vector<std::string> Peer::variant_names() const {
 }
 
 const std::vector<std::string>& client_operations() {
-    static const std::vector<std::string> operations{"connect", "info", "list",       "read",
-                                                     "write",   "zero", "trim",       "cache",
-                                                     "flush",   "map",  "disconnect", "finish"};
+    static const std::vector<std::string> operations{"connect", "info",  "list",       "read",  "write",
+                                                     "zero",    "trim",  "cache",      "flush", "map",
+                                                     "grow",    "learn", "disconnect", "finish"};
     return operations;
 }
 

@@ -27,6 +27,8 @@ constexpr std::array kind_names{
     KindName{StepKind::cache, "cache"},
     KindName{StepKind::flush, "flush"},
     KindName{StepKind::map, "map"},
+    KindName{StepKind::grow, "grow"},
+    KindName{StepKind::learn, "learn"},
     KindName{StepKind::disconnect, "disconnect"},
     KindName{StepKind::finish, "finish"},
     KindName{StepKind::truncate_image, "truncate-image"},
@@ -53,6 +55,9 @@ std::string Expectation::describe() const {
     if (any_error) {
         parts.emplace_back("any error");
     }
+    if (refused) {
+        parts.emplace_back("a refusal by the client itself");
+    }
     parts.insert(parts.end(), errors.begin(), errors.end());
     return fmt::format("{}", fmt::join(parts, " or "));
 }
@@ -72,6 +77,7 @@ std::string Step::describe(std::uint64_t size) const {
             result += fmt::format(" x{}", count);
         }
         break;
+    case StepKind::grow:
     case StepKind::truncate_image:
         result += fmt::format(" to {}", evaluate(length));
         break;
@@ -170,7 +176,20 @@ void read_success(YamlMap& map, StepKind kind, Expectation& into) {
         const std::string word = read_word(value, {"model", "zeroes", "any"});
         into.data = word == "model" ? DataRule::model : word == "zeroes" ? DataRule::zeroes : DataRule::any;
     });
-    expect("size", handshake, [&](const YamlNode& value) { into.size = read_size(value); });
+    const auto telling = {StepKind::connect, StepKind::info, StepKind::grow, StepKind::learn};
+    expect("size", telling, [&](const YamlNode& value) {
+        into.size_held = value.is_scalar() && value.text() == "held";
+        if (!into.size_held) {
+            into.size = read_size(value);
+        }
+    });
+    expect("way", {StepKind::grow, StepKind::learn}, [&](const YamlNode& value) {
+        const std::vector<std::string> ways =
+            kind == StepKind::grow
+                ? std::vector<std::string>{"explicit", "plain", "flagged"}
+                : std::vector<std::string>{"none", "reconnect", "poll", "notify", "credits"};
+        into.way = read_word(value, ways);
+    });
     expect("flags-set", handshake,
            [&](const YamlNode& value) { into.flags_set = read_words(value, transmission_flag_words()); });
     expect("flags-clear", handshake,
@@ -219,10 +238,12 @@ void add_outcome(const YamlNode& node, StepKind kind, Expectation& into) {
         }
     } else if (node.text() == "ok") {
         into.ok = true;
+    } else if (node.text() == "refused") {
+        into.refused = true;
     } else {
-        node.fail(
-            fmt::format("'{}' is no outcome; it is ok, a map such as {{ error: EINVAL }}, or a list of them",
-                        node.text()));
+        node.fail(fmt::format(
+            "'{}' is no outcome; it is ok, refused, a map such as {{ error: EINVAL }}, or a list of them",
+            node.text()));
     }
 }
 
@@ -232,7 +253,21 @@ Expectation read_expectation(const YamlNode& node, StepKind kind) {
     return result;
 }
 
-std::vector<ExpectationRow> read_rows(YamlMap& map, StepKind kind, const FactVocabulary& facts) {
+/// The identifier of a requirement that the catalogue has.
+std::string read_rule(const YamlNode& node, const Requirements& requirements) {
+    if (!requirements.contains(node.text())) {
+        std::vector<std::string> ids;
+        for (const auto& [id, requirement] : requirements) {
+            ids.push_back(id);
+        }
+        node.fail(fmt::format("the requirement '{}' is not in the catalogue{}", node.text(),
+                              did_you_mean(node.text(), ids)));
+    }
+    return node.text();
+}
+
+std::vector<ExpectationRow> read_rows(YamlMap& map, StepKind kind, const FactVocabulary& facts,
+                                      const Requirements& requirements) {
     std::vector<ExpectationRow> rows;
     const auto plain = map.optional("expect");
     const auto table = map.optional("expect-when");
@@ -243,7 +278,9 @@ std::vector<ExpectationRow> read_rows(YamlMap& map, StepKind kind, const FactVoc
         for (const YamlNode& item : table->list()) {
             YamlMap row = item.map();
             rows.push_back({facts.conditions(row.required("when"), ""),
-                            read_expectation(row.required("then"), kind), item.position()});
+                            read_expectation(row.required("then"), kind), "", item.position()});
+            row.optional("rule",
+                         [&](const YamlNode& value) { rows.back().rule = read_rule(value, requirements); });
             row.finish();
         }
         if (rows.empty()) {
@@ -306,6 +343,7 @@ void read_arguments(const YamlNode& node, Step& step) {
     case StepKind::map:
         read_range(arguments, step, false);
         break;
+    case StepKind::grow:
     case StepKind::truncate_image:
         step.length = read_size(arguments.required("to"));
         break;
@@ -334,19 +372,6 @@ void read_arguments(const YamlNode& node, Step& step) {
     arguments.finish();
 }
 
-/// The identifier of a requirement that the catalogue has.
-std::string read_rule(const YamlNode& node, const Requirements& requirements) {
-    if (!requirements.contains(node.text())) {
-        std::vector<std::string> ids;
-        for (const auto& [id, requirement] : requirements) {
-            ids.push_back(id);
-        }
-        node.fail(fmt::format("the requirement '{}' is not in the catalogue{}", node.text(),
-                              did_you_mean(node.text(), ids)));
-    }
-    return node.text();
-}
-
 Step read_step(const YamlNode& node, const std::string& default_rule, const FactVocabulary& facts,
                const Requirements& requirements) {
     Step step;
@@ -367,7 +392,7 @@ Step read_step(const YamlNode& node, const std::string& default_rule, const Fact
             read_arguments(*arguments, step);
         }
     }
-    step.rows = read_rows(map, step.kind, facts);
+    step.rows = read_rows(map, step.kind, facts, requirements);
     map.optional("rule", [&](const YamlNode& value) { step.rule = read_rule(value, requirements); });
     map.optional("rule-on-error",
                  [&](const YamlNode& value) { step.rule_on_error = read_rule(value, requirements); });
@@ -439,6 +464,19 @@ void check_jobs(const Scenario& scenario) {
     }
 }
 
+/// What the client holds the size to be is only known once it was told to grow or to learn.
+void check_held(const Scenario& scenario) {
+    bool told = false;
+    for (const Step& step : scenario.steps) {
+        for (const ExpectationRow& row : step.rows) {
+            if (row.then.size_held && !told) {
+                throw CatalogueError(row.position, "'size: held' needs a 'grow' or 'learn' before it");
+            }
+        }
+        told = told || step.kind == StepKind::grow || step.kind == StepKind::learn;
+    }
+}
+
 Scenario read_scenario(const YamlNode& node, const FactVocabulary& facts, const Requirements& requirements) {
     Scenario scenario;
     scenario.position = node.position();
@@ -475,6 +513,7 @@ Scenario read_scenario(const YamlNode& node, const FactVocabulary& facts, const 
         node.fail("a scenario needs at least one step");
     }
     check_jobs(scenario);
+    check_held(scenario);
     for (const Step& step : scenario.steps) {
         for (const SizeExpression* expression : {&step.offset, &step.length}) {
             evaluate_at(*expression, scenario.setup.size, step.position);

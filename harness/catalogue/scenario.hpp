@@ -27,6 +27,8 @@ enum class StepKind {
     cache,
     flush,
     map,
+    grow,  ///< makes the export longer, as the client prefers to (RESIZE)
+    learn, ///< learns of a new size, likewise
     disconnect,
     finish,
     truncate_image, ///< somebody else changes the size of the image behind the server's back
@@ -47,15 +49,18 @@ enum class DataRule {
     any, ///< only where a scenario records what comes
 };
 
-/// What may come of a step. At least one of `ok`, `errors`, `any_error` is set.
+/// What may come of a step. At least one of `ok`, `errors`, `any_error`, `refused` is set.
 struct Expectation {
     bool ok = false;
     bool any_error = false;
+    bool refused = false;         ///< the client itself says that it cannot, and sends nothing
     std::set<std::string> errors; ///< symbolic names, "EINVAL"
 
     // What must hold of a success.
     DataRule data = DataRule::model;
-    std::optional<SizeExpression> size; ///< connect, info
+    std::optional<SizeExpression> size; ///< connect, info, grow, learn
+    bool size_held = false;             ///< the size is the one that the last grow or learn told
+    std::string way;                    ///< grow, learn: by which way it was done; empty: any
     std::vector<std::string> flags_set; ///< connect, info: these transmission flags
     std::vector<std::string> flags_clear;
     bool block_sizes_valid = false; ///< connect, info: the advertised block sizes are possible ones
@@ -71,6 +76,7 @@ struct Expectation {
 struct ExpectationRow {
     Conditions when; ///< empty: always
     Expectation then;
+    std::string rule; ///< the requirement that is broken if this is not met; empty: the step's
     Position position;
 };
 

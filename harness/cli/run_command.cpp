@@ -3,7 +3,7 @@
 #include "harness/cli/exit_code.hpp"
 #include "harness/cli/lives.hpp"
 #include "harness/cli/progress.hpp"
-#include "harness/cli/released_clients.hpp"
+#include "harness/cli/released.hpp"
 #include "harness/peers/detect.hpp"
 #include "harness/peers/server_pool.hpp"
 #include "harness/process/errors.hpp"
@@ -99,26 +99,18 @@ bool all_required_are_here(const Catalogue& catalogue, const RunOptions& options
     return all;
 }
 
-/// Adds what the catalogue says about the requirements and deviations that the findings name.
+/// Adds what the catalogue says about the requirements that the findings name.
 void quote(const Catalogue& catalogue, reports::RunResult& run) {
     std::set<std::string> requirements;
-    std::set<std::string> deviations;
     for (const reports::CaseResult& item : run.cases) {
         for (const reports::Finding& finding : item.findings) {
             requirements.insert(finding.requirement);
-            deviations.insert(finding.deviation);
         }
     }
     for (const auto& [id, requirement] : catalogue.requirements) {
         if (requirements.contains(id)) {
             run.requirements.push_back({id, requirement.level == Level::must ? "MUST" : "SHOULD",
                                         requirement.section, requirement.text});
-        }
-    }
-    for (const Deviation& deviation : catalogue.deviations) {
-        if (deviations.contains(deviation.id)) {
-            run.deviations.push_back({deviation.id, fmt::format("{}", fmt::join(deviation.peers, ", ")),
-                                      deviation.versions.text(), deviation.reason, ""});
         }
     }
 }
@@ -165,6 +157,7 @@ void run_interop(const Catalogue& catalogue, std::vector<Case> cases, const Vers
     if (whole) {
         run.stale = stale_deviations(catalogue.deviations, versions, run.cases);
     }
+    quote_deviations(catalogue.deviations, run);
 }
 
 } // namespace
@@ -196,8 +189,8 @@ int run_command(const CommonOptions& common, RunOptions options) {
             run_interop(catalogue, std::move(cases), versions, common, options, workspace, run);
         }
         for (const std::string& suite : options.suites) {
-            if (suite == released_clients_suite) {
-                run_released_clients(catalogue, versions, common, options, workspace, run);
+            if (is_released_suite(suite)) {
+                run_released(suite, catalogue, versions, common, options, workspace, run);
             } else if (suite != interop_suite) {
                 run_lives(suite, common, options, workspace, run);
             }

@@ -25,7 +25,7 @@ struct ClientStep {
     std::string uri;         ///< connect, info, list; for programs every step
     std::string export_name; ///< the one in the URI
     std::uint64_t offset = 0;
-    std::uint64_t length = 0;
+    std::uint64_t length = 0; ///< of grow, the size to reach
     std::uint64_t count = 1;
     std::uint64_t stride = 0;
     std::set<std::string> flags;
@@ -67,6 +67,7 @@ struct Extent {
 /// What a successful step tells; what a client does not tell is left out.
 struct ClientResult {
     std::optional<std::uint64_t> size;
+    std::string way; ///< of grow and learn: by which way
     std::optional<std::set<std::string>> flags;
     std::optional<bool> structured;
     std::optional<bool> extended;

@@ -64,6 +64,13 @@ json::object encode(const ClientStep& step) {
         line["connection"] = step.connection;
         set_flags();
         break;
+    case StepKind::grow:
+        line["connection"] = step.connection;
+        line["to"] = step.length;
+        break;
+    case StepKind::learn:
+        line["connection"] = step.connection;
+        break;
     case StepKind::disconnect:
         line["connection"] = step.connection;
         line["abrupt"] = step.abrupt;
@@ -101,6 +108,9 @@ ClientResult decode_result(const json::object& object) {
     };
     if (const json::value* size = object.if_contains("size")) {
         result.size = size->to_number<std::uint64_t>();
+    }
+    if (const json::value* way = object.if_contains("way")) {
+        result.way = way->as_string();
     }
     if (const json::value* flags = object.if_contains("flags")) {
         result.flags.emplace();

@@ -40,6 +40,15 @@ class Observed {
     std::vector<std::pair<reports::Observation, std::size_t>> counts_;
 };
 
+/// The one whose configurations are many, and the other one.
+reports::PeerId& configured_peer(CaseResult& result, Side configured) {
+    return configured == Side::server ? result.server : result.client;
+}
+
+const reports::PeerId& released_peer(const CaseResult& result, Side configured) {
+    return configured == Side::server ? result.client : result.server;
+}
+
 /// Cases that are rolled up into one.
 struct Group {
     CaseResult first;
@@ -49,16 +58,16 @@ struct Group {
     std::vector<std::string> members;
 };
 
-CaseResult one_for_all(Group group, bool members) {
+CaseResult one_for_all(Group group, Side configured, bool members) {
     CaseResult result = std::move(group.first);
     const std::string configurations = reports::counted(group.count, "configuration");
-    result.server.variant = "default";
+    configured_peer(result, configured).variant = "default";
     result.knobs.clear();
     result.folder.clear();
-    result.id = fmt::format("{}/{}/{}", result.server.name, label(result.client.name, result.client.variant),
-                            result.scenario);
-    if (result.verdict == Verdict::unsupported) {
-        result.id += " (unsupported)";
+    result.id = fmt::format("{}/{}/{}", label(result.server.name, result.server.variant),
+                            label(result.client.name, result.client.variant), result.scenario);
+    if (result.verdict != Verdict::pass) {
+        result.id += result.verdict == Verdict::unsupported ? " (unsupported)" : " (deviation)";
         result.reason += fmt::format(" ({})", configurations);
     }
     result.seconds = group.seconds;
@@ -79,18 +88,19 @@ CaseResult one_for_all(Group group, bool members) {
 
 } // namespace
 
-std::vector<CaseResult> roll_up(std::vector<CaseResult> cases, bool members) {
+std::vector<CaseResult> roll_up(std::vector<CaseResult> cases, Side configured, bool members) {
     using Key = std::tuple<reports::PeerId, std::string, Verdict, std::string>;
     std::map<Key, std::size_t> index;
     std::vector<Group> groups;
     std::vector<CaseResult> others;
     for (CaseResult& result : cases) {
-        if (result.verdict != Verdict::pass && result.verdict != Verdict::unsupported) {
-            result.server.variant = "default";
+        const bool known = result.known_deviation() && !members;
+        if (result.verdict != Verdict::pass && result.verdict != Verdict::unsupported && !known) {
+            configured_peer(result, configured).variant = "default";
             others.push_back(std::move(result));
             continue;
         }
-        const Key key{result.client, result.scenario, result.verdict, result.reason};
+        const Key key{released_peer(result, configured), result.scenario, result.verdict, result.reason};
         const auto [at, is_new] = index.emplace(key, groups.size());
         if (is_new) {
             groups.push_back({result, 0, 0, {}, {}});
@@ -99,11 +109,11 @@ std::vector<CaseResult> roll_up(std::vector<CaseResult> cases, bool members) {
         ++group.count;
         group.seconds += result.seconds;
         group.observed.add(result);
-        group.members.push_back(result.server.variant);
+        group.members.push_back(configured_peer(result, configured).variant);
     }
     std::vector<CaseResult> all;
     for (Group& group : groups) {
-        all.push_back(one_for_all(std::move(group), members));
+        all.push_back(one_for_all(std::move(group), configured, members));
     }
     // One scenario may be unsupported for several reasons.
     std::map<std::string, std::size_t> seen;
@@ -116,7 +126,8 @@ std::vector<CaseResult> roll_up(std::vector<CaseResult> cases, bool members) {
     return all;
 }
 
-reports::EvidenceTable released_clients_table(const std::vector<CaseResult>& cases) {
+reports::EvidenceTable released_table(const std::vector<CaseResult>& cases, Side configured,
+                                      const std::string& title) {
     struct Row {
         std::size_t all = 0;
         std::size_t passed = 0;
@@ -128,7 +139,7 @@ reports::EvidenceTable released_clients_table(const std::vector<CaseResult>& cas
         if (result.verdict == Verdict::unsupported) {
             continue;
         }
-        const auto key = std::pair(result.client, result.title);
+        const auto key = std::pair(released_peer(result, configured), result.title);
         const auto [at, is_new] = rows.emplace(key, Row{});
         if (is_new) {
             order.push_back(key);
@@ -137,10 +148,12 @@ reports::EvidenceTable released_clients_table(const std::vector<CaseResult>& cas
         at->second.passed += result.verdict == Verdict::pass ? 1 : 0;
         at->second.observed.add(result);
     }
-    reports::EvidenceTable table{"Released clients on every configuration of the server",
-                                 "Clients that know nothing of the extension, on a server that has it.",
-                                 {"client", "what it does", "as it should", "what came"},
-                                 {}};
+    reports::EvidenceTable table{
+        title,
+        configured == Side::server ? "Clients that know nothing of the extension, on a server that has it."
+                                   : "Servers that know nothing of the extension, with a client that has it.",
+        {configured == Side::server ? "client" : "server", "what happens", "as it should", "what came"},
+        {}};
     for (const auto& key : order) {
         const Row& row = rows.at(key);
         std::vector<std::string> came;

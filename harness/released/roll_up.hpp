@@ -1,20 +1,25 @@
 #pragma once
 
-// Making few cases of many: those of one client and scenario that came out alike on many configurations.
+// Making few cases of many: those of one released peer and scenario that came out alike with many
+// configurations of the other side.
 
+#include "harness/knobs/knobs.hpp"
 #include "reports/result.hpp"
 
+#include <string>
 #include <vector>
 
 namespace harness {
 
-/// The cases of released clients on configured servers. Those of a client and a scenario that passed become
-/// one, and those that were unsupported for the same reason; it says for how many configurations it stands
-/// and counts what they observed. Every other case stays one of its own. `members`: the former name what they
-/// stand for.
-[[nodiscard]] std::vector<reports::CaseResult> roll_up(std::vector<reports::CaseResult> cases, bool members);
+/// The cases of released peers with a configured one on this side. Those of a released peer and a scenario
+/// that passed become one, and those that were unsupported, or deviated as is listed, for the same reason; it
+/// says for how many configurations it stands and counts what they observed. Every other case stays one of
+/// its own. `members`: those that passed name what they stand for, and listed deviations stay apart.
+[[nodiscard]] std::vector<reports::CaseResult> roll_up(std::vector<reports::CaseResult> cases,
+                                                       Side configured, bool members);
 
-/// Client by scenario: on how many configurations it went as it should, and what was observed.
-[[nodiscard]] reports::EvidenceTable released_clients_table(const std::vector<reports::CaseResult>& cases);
+/// Released peer by scenario: with how many configurations it went as it should, and what was observed.
+[[nodiscard]] reports::EvidenceTable released_table(const std::vector<reports::CaseResult>& cases,
+                                                    Side configured, const std::string& title);
 
 } // namespace harness

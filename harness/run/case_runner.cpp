@@ -268,6 +268,7 @@ class CaseRun {
             return; // judged when it is finished
         }
         Step finished;
+        Step ruled;
         if (step.kind == StepKind::finish) {
             // The data and the disk are those of the job, what is expected of it stands at the finish.
             const Job job = jobs_.at(step.of);
@@ -281,8 +282,23 @@ class CaseRun {
             judged = &finished;
         }
         update_disk(evaluated, outcome);
-        const StepJudgement judgement = judge(*judged, evaluated, row(*judged).then, outcome, disk_, size(),
-                                              place_.catalogue->requirements);
+        const ExpectationRow& applies = row(*judged);
+        Expectation expected = applies.then;
+        if (!applies.rule.empty()) {
+            ruled = *judged;
+            ruled.rule = applies.rule;
+            ruled.rule_on_error.clear();
+            ruled.rule_on_success.clear();
+            judged = &ruled;
+        }
+        if (expected.size_held) {
+            expected.size = SizeExpression::parse(std::to_string(held_size_));
+        }
+        const StepJudgement judgement =
+            judge(*judged, evaluated, expected, outcome, disk_, size(), place_.catalogue->requirements);
+        if (step.kind == StepKind::grow || step.kind == StepKind::learn) {
+            held_size_ = outcome.result.size.value_or(held_size_);
+        }
         if (!judgement.unsupported.empty()) {
             throw Unsupported(judgement.unsupported);
         }
@@ -344,6 +360,7 @@ class CaseRun {
     bool healthy_ = false;
     std::unique_ptr<Client> client_;
     std::map<std::string, Job> jobs_;
+    std::uint64_t held_size_ = 0; ///< by the client, as its last grow or learn told; bytes
     std::string current_;
     bool expect_server_ = true;
 };

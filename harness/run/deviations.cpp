@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 namespace harness {
 namespace {
@@ -77,6 +78,21 @@ std::vector<reports::StaleDeviation> stale_deviations(const std::vector<Deviatio
         }
     }
     return stale;
+}
+
+void quote_deviations(const std::vector<Deviation>& deviations, reports::RunResult& run) {
+    std::set<std::string> named;
+    for (const CaseResult& item : run.cases) {
+        for (const Finding& finding : item.findings) {
+            named.insert(finding.deviation);
+        }
+    }
+    for (const Deviation& deviation : deviations) {
+        if (named.contains(deviation.id)) {
+            run.deviations.push_back({deviation.id, fmt::format("{}", fmt::join(deviation.peers, ", ")),
+                                      deviation.versions.text(), deviation.reason, ""});
+        }
+    }
 }
 
 } // namespace harness

@@ -19,4 +19,7 @@ void mark_deviations(const std::vector<Deviation>& deviations, const Versions& v
 stale_deviations(const std::vector<Deviation>& deviations, const Versions& versions,
                  const std::vector<reports::CaseResult>& cases);
 
+/// Adds to a run what the list says about the deviations that its findings name.
+void quote_deviations(const std::vector<Deviation>& deviations, reports::RunResult& run);
+
 } // namespace harness

@@ -41,7 +41,7 @@ ClientResult probe(const Peer& peer, const ServerVariant& variant, bool read_onl
     ServerInstance server(peer, variant, read_only, {scratch, place.programs});
     server.prepare(setup);
     server.start(logs, deadline);
-    const Peer& prober = *place.catalogue->peer(place.catalogue->probe, "client");
+    const Peer& prober = *place.catalogue->prober;
     const std::unique_ptr<Client> client =
         make_client(prober, prober.clients.front(), place, logs, server.uri(), read_only, deadline);
     ClientStep step;

@@ -111,6 +111,9 @@ std::vector<std::string> wrong_result(const Step& step, const ClientStep& evalua
             add(fmt::format("the size is {} instead of {}", *result.size, size));
         }
     }
+    if (!expected.way.empty() && result.way != expected.way) {
+        add(fmt::format("it was done by the way '{}' instead of '{}'", result.way, expected.way));
+    }
     if (result.flags) {
         for (const std::string& flag : expected.flags_set) {
             if (!result.flags->contains(flag)) {
@@ -166,7 +169,9 @@ std::string untold(const Expectation& expected, const ClientResult& result) {
 std::string answer_of(const Step& step, const ClientStep& evaluated, const ClientOutcome& outcome,
                       const DiskModel& disk) {
     if (outcome.error) {
-        return outcome.error->where == ErrorPlace::connection ? "connection lost" : outcome.error->name;
+        return outcome.error->where == ErrorPlace::connection ? "connection lost"
+               : outcome.error->where == ErrorPlace::local    ? "refused by the client"
+                                                              : outcome.error->name;
     }
     if (step.kind == StepKind::read) {
         if (is_zeroes(evaluated.into)) {
@@ -178,7 +183,8 @@ std::string answer_of(const Step& step, const ClientStep& evaluated, const Clien
                                                                                              : "other bytes";
     }
     if (outcome.result.size) {
-        return fmt::format("{} bytes", *outcome.result.size);
+        return fmt::format("{} bytes{}", *outcome.result.size,
+                           outcome.result.way.empty() ? "" : " by the way '" + outcome.result.way + "'");
     }
     return "success";
 }
@@ -220,7 +226,15 @@ StepJudgement judge(const Step& step, const ClientStep& evaluated, const Expecta
     }
 
     const ClientError& error = *outcome.error;
-    if (error.where == ErrorPlace::local) {
+    if (error.where == ErrorPlace::local && expected.refused) {
+        if (!step.record.empty()) {
+            judgement.answer = answer_of(step, evaluated, outcome, disk);
+        }
+        return judgement;
+    }
+    // A client that has these can do them, each by its way; whether it may is what the scenario asks.
+    const bool asked = step.kind == StepKind::grow || step.kind == StepKind::learn;
+    if (error.where == ErrorPlace::local && !asked) {
         judgement.unsupported = fmt::format("the client refuses it by itself: {}", error.message);
         return judgement;
     }
@@ -230,7 +244,8 @@ StepJudgement judge(const Step& step, const ClientStep& evaluated, const Expecta
     if (!step.record.empty()) {
         judgement.answer = answer_of(step, evaluated, outcome, disk);
     }
-    if (expected.any_error || expected.errors.contains(error.name)) {
+    const bool sent = error.where != ErrorPlace::local;
+    if (sent && (expected.any_error || expected.errors.contains(error.name))) {
         return judgement;
     }
     if (!expected.errors.empty() && error.name == "EUNKNOWN" && error.where != ErrorPlace::connection) {

@@ -20,7 +20,7 @@ TEST(CatalogueLoad, ReadsAllFolders) {
     const TempCatalogue files;
     const Catalogue catalogue = files.load();
     EXPECT_EQ(catalogue.directory, files.path());
-    EXPECT_EQ(catalogue.probe, "prober");
+    EXPECT_EQ(catalogue.prober->name, "prober");
     EXPECT_EQ(catalogue.peers.size(), 4U);
     EXPECT_EQ(catalogue.requirements.size(), 4U);
     EXPECT_EQ(catalogue.scenarios.size(), 1U);

@@ -1,5 +1,6 @@
 #include "reference-client/cli/command_line.hpp"
 
+#include "reference-client/choices.hpp"
 #include "reference-client/cli/settings.hpp"
 #include "reference-client/failure.hpp"
 
@@ -44,18 +45,6 @@ Exit status:
 constexpr std::array<std::string_view, 14> commands = {"info", "list",   "read",  "write", "zero",
                                                        "trim", "cache",  "flush", "map",   "copy",
                                                        "grow", "shrink", "size",  "watch"};
-
-const std::map<std::string, Replies> reply_kinds = {
-    {"simple", Replies::simple}, {"structured", Replies::structured}, {"extended", Replies::extended}};
-
-const std::map<std::string, Grow> grow_kinds = {
-    {"none", Grow::none}, {"explicit", Grow::explicit_}, {"plain", Grow::plain}, {"flagged", Grow::flagged}};
-
-const std::map<std::string, Learn> learn_kinds = {{"none", Learn::none},
-                                                  {"reconnect", Learn::reconnect},
-                                                  {"poll", Learn::poll},
-                                                  {"notify", Learn::notify},
-                                                  {"credits", Learn::credits}};
 
 bool is_command(const std::string& argument) {
     return std::ranges::find(commands, argument) != commands.end();
@@ -268,11 +257,11 @@ void add_resize_settings(CLI::App& app, Request& request) {
     app.add_option_function<Grow>(
            "--grow", [&request](const Grow& given) { request.settings.grow = given; },
            "How to make an export longer (grow, write, zero); `grow` tries all ways if left out")
-        ->transform(CLI::CheckedTransformer(grow_kinds).description("none|explicit|plain|flagged"));
+        ->transform(CLI::CheckedTransformer(grow_choices).description("none|explicit|plain|flagged"));
     app.add_option_function<Learn>(
            "--learn", [&request](const Learn& given) { request.settings.learn = given; },
            "How to learn of a new size (size, watch); `watch` takes notify if left out, `size` none")
-        ->transform(CLI::CheckedTransformer(learn_kinds).description("none|reconnect|poll|notify|credits"));
+        ->transform(CLI::CheckedTransformer(learn_choices).description("none|reconnect|poll|notify|credits"));
     app.add_option("--credits", request.settings.credits,
                    "Notifications to allow at a time with --learn credits")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{UINT32_MAX}))
@@ -314,7 +303,7 @@ void add_common(CLI::App& app, Request& request) {
     app.add_flag("--json", request.settings.json,
                  "Answer as one JSON value (info, list, map, copy, grow, shrink, size, watch)");
     app.add_option("--replies", options.replies, "Best kind of replies to ask for")
-        ->transform(CLI::CheckedTransformer(reply_kinds).description("simple|structured|extended"))
+        ->transform(CLI::CheckedTransformer(reply_choices).description("simple|structured|extended"))
         ->default_str("extended");
     app.add_option("--timeout", request.timeout, "Seconds to wait for a silent server")
         ->check(CLI::Range(0.001, 86400.0))

@@ -56,6 +56,10 @@ TEST(ParseStep, ReadsTheOtherOperations) {
     EXPECT_EQ(std::get<Info>(parse(R"({"op": "info", "uri": "nbd://h"})")).uri, "nbd://h");
     EXPECT_EQ(std::get<List>(parse(R"({"op": "list", "uri": "nbd://h"})")).uri, "nbd://h");
     EXPECT_TRUE(std::get<Flush>(parse(R"({"op": "flush", "flags": ["fua"]})")).flags.fua);
+    const auto grow = std::get<Grow>(parse(R"({"op": "grow", "to": 18446744073709551615})"));
+    EXPECT_EQ(grow.connection, "a");
+    EXPECT_EQ(grow.to, 18446744073709551615U);
+    EXPECT_EQ(std::get<Learn>(parse(R"({"op": "learn", "connection": "b"})")).connection, "b");
     const auto map = std::get<Map>(parse(R"({"op": "map", "offset": 1, "length": 2, "flags": ["req-one"]})"));
     EXPECT_EQ(map.offset, 1U);
     EXPECT_EQ(map.length, 2U);

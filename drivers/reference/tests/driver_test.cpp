@@ -237,5 +237,33 @@ TEST(ReferenceDriverErrors, ServerThatBreaksTheProtocol) {
     EXPECT_EQ(error_of(results[1]), "connection EPROTO");
 }
 
+TEST_F(ReferenceDriver, SaysThatItCannotGrowWhatDoesNotGrow) {
+    const auto grow = [&](const std::string& way) {
+        const auto results =
+            converse({{{"op", "connect"}, {"uri", uri_}},
+                      {{"op", "grow"}, {"to", 2 * mebibyte}},
+                      {{"op", "read"}, {"offset", 0}, {"length", 512}, {"into", folder_.file("r")}}},
+                     {"--ask=info", "--grow=" + way});
+        EXPECT_EQ(error_of(results[2]), "ok");
+        return error_of(results[1]);
+    };
+    EXPECT_EQ(grow("none"), "local ENOTSUP");
+    EXPECT_EQ(grow("explicit"), "local ENOTSUP");
+    EXPECT_EQ(grow("flagged"), "local ENOTSUP");
+    EXPECT_EQ(grow("plain"), "server ENOSPC");
+}
+
+TEST_F(ReferenceDriver, LearnsByConnectingAgainWhereNothingElseIsOffered) {
+    for (const char* way : {"reconnect", "poll", "notify", "credits"}) {
+        const auto results = converse({{{"op", "connect"}, {"uri", uri_}}, {{"op", "learn"}}},
+                                      {"--ask=info", std::string("--learn=") + way});
+        ASSERT_EQ(error_of(results[1]), "ok") << way;
+        EXPECT_EQ(results[1].at("result").at("way").as_string(), "reconnect") << way;
+        EXPECT_EQ(results[1].at("result").at("size").to_number<std::uint64_t>(), mebibyte) << way;
+    }
+    const auto results = converse({{{"op", "connect"}, {"uri", uri_}}, {{"op", "learn"}}});
+    EXPECT_EQ(results[1].at("result").at("way").as_string(), "none");
+}
+
 } // namespace
 } // namespace driver

@@ -1,8 +1,8 @@
 // Released clients on every configuration of the server: the suite is read right, cases that came out alike
 // are rolled up without loss, and a server that breaks a rule is noticed.
 
-#include "harness/released/client_suite.hpp"
 #include "harness/released/roll_up.hpp"
+#include "harness/released/suite.hpp"
 #include "harness/tests/temp_catalogue.hpp"
 #include "reports/results_json.hpp"
 
@@ -29,15 +29,15 @@ using ::testing::SizeIs;
 
 const std::filesystem::path project = std::filesystem::path(NBD_SOURCE_DIR) / "scenarios";
 
-ClientSuite load(std::size_t every, const std::vector<std::string>& wanted = {},
-                 const std::filesystem::path& file = project / "resize/clients/suite.yaml") {
+ReleasedSuite load(std::size_t every, const std::vector<std::string>& wanted = {},
+                   const std::filesystem::path& file = project / "resize/clients/suite.yaml") {
     static const Catalogue base = load_catalogue(project);
     static const Knobs knobs = Knobs::load(project / "knobs.yaml");
-    return load_client_suite(file, base, knobs, every, wanted, {});
+    return load_released_suite(file, base, knobs, {every, wanted, {}});
 }
 
-TEST(ClientSuiteTest, HasAVariantForEachConfiguration) {
-    const ClientSuite suite = load(1);
+TEST(ReleasedSuiteTest, HasAVariantForEachConfiguration) {
+    const ReleasedSuite suite = load(1);
     const Peer& server = suite.catalogue.peers.front();
     EXPECT_THAT(server.servers, SizeIs(531));
     EXPECT_EQ(server.role, "server");
@@ -47,8 +47,8 @@ TEST(ClientSuiteTest, HasAVariantForEachConfiguration) {
     }
 }
 
-TEST(ClientSuiteTest, StartsTheServerByTheRepliesOfTheConfiguration) {
-    const ClientSuite suite = load(1);
+TEST(ReleasedSuiteTest, StartsTheServerByTheRepliesOfTheConfiguration) {
+    const ReleasedSuite suite = load(1);
     for (const ServerVariant& variant : suite.catalogue.peers.front().servers) {
         const std::string& replies = variant.traits.at("knob.replies");
         const std::vector<std::string> expected =
@@ -57,9 +57,9 @@ TEST(ClientSuiteTest, StartsTheServerByTheRepliesOfTheConfiguration) {
     }
 }
 
-TEST(ClientSuiteTest, IsThinnedOut) {
+TEST(ReleasedSuiteTest, IsThinnedOut) {
     EXPECT_THAT(load(100).catalogue.peers.front().servers, SizeIs(6));
-    const ClientSuite with_consent = load(1, {"consent=opt-in"});
+    const ReleasedSuite with_consent = load(1, {"consent=opt-in"});
     for (const ServerVariant& variant : with_consent.catalogue.peers.front().servers) {
         EXPECT_EQ(variant.traits.at("knob.consent"), "opt-in");
     }
@@ -73,7 +73,7 @@ TEST(ClientSuiteTest, IsThinnedOut) {
                 HasSubstr("no configuration"));
 }
 
-TEST(ClientSuiteTest, AMistakeIsReportedWhereItIs) {
+TEST(ReleasedSuiteTest, AMistakeIsReportedWhereItIs) {
     struct Mistake {
         const char* from;
         const char* to;
@@ -124,7 +124,7 @@ TEST(RollUp, MakesOneOfWhatPassedAndKeepsWhatDidNot) {
                                                     result_of("growth=auto", Verdict::pass, "success"),
                                                     result_of("growth=both", Verdict::fail, "EIO"),
                                                     result_of("growth=other", Verdict::pass, "success")},
-                                                   true);
+                                                   Side::server, true);
     ASSERT_THAT(rolled, SizeIs(2));
     EXPECT_EQ(rolled[0].id, "server/client/scenario");
     EXPECT_EQ(rolled[0].server.variant, "default");
@@ -144,7 +144,7 @@ TEST(RollUp, KeepsReasonsApart) {
     const std::vector<CaseResult> rolled = roll_up({result_of("a", Verdict::unsupported, "it cannot"),
                                                     result_of("b", Verdict::unsupported, "it will not"),
                                                     result_of("c", Verdict::unsupported, "it cannot")},
-                                                   false);
+                                                   Side::server, false);
     ASSERT_THAT(rolled, SizeIs(2));
     EXPECT_EQ(rolled[0].reason, "it cannot (2 configurations)");
     EXPECT_EQ(rolled[1].reason, "it will not (1 configuration)");
@@ -152,42 +152,143 @@ TEST(RollUp, KeepsReasonsApart) {
 }
 
 TEST(RollUp, IsCountedInATable) {
-    const reports::EvidenceTable table = released_clients_table(
-        {result_of("a", Verdict::pass, "success"), result_of("b", Verdict::fail, "EIO"),
-         result_of("c", Verdict::unsupported, "it cannot")});
+    const reports::EvidenceTable table =
+        released_table({result_of("a", Verdict::pass, "success"), result_of("b", Verdict::fail, "EIO"),
+                        result_of("c", Verdict::unsupported, "it cannot")},
+                       Side::server, "A table");
     EXPECT_THAT(table.rows, ElementsAre(ElementsAre("client", "Does something", "1 of 2",
                                                     "what came: success (1); what came: EIO (1)")));
 }
 
-/// The suite as a user runs it, with a sample of the configurations.
-class ReleasedClients : public ::testing::Test {
+TEST(RollUp, KeepsListedDeviationsTogether) {
+    CaseResult deviating = result_of("a", Verdict::warn, "EINVAL");
+    deviating.findings = {{Verdict::warn, reports::Party::server, "RULE", "1", "EINVAL came", "listed"}};
+    deviating.reason = "EINVAL came";
+    CaseResult unlisted = deviating;
+    unlisted.findings.front().deviation.clear();
+    const std::vector<CaseResult> cases{deviating, deviating, unlisted};
+    const std::vector<CaseResult> rolled = roll_up(cases, Side::server, false);
+    ASSERT_THAT(rolled, SizeIs(2));
+    EXPECT_EQ(rolled[0].reason, "EINVAL came (2 configurations)");
+    EXPECT_EQ(rolled[1].id, unlisted.id);
+    EXPECT_THAT(roll_up(cases, Side::server, true), SizeIs(3));
+}
+
+TEST(RollUp, OfConfiguredClientsIsByServer) {
+    CaseResult one = result_of("a", Verdict::pass, "ENOSPC");
+    one.server = {"nbdkit", "no-sr"};
+    one.client = {"client", "grow=none"};
+    CaseResult other = one;
+    other.client.variant = "grow=plain";
+    const std::vector<CaseResult> rolled = roll_up({one, other}, Side::client, true);
+    ASSERT_THAT(rolled, SizeIs(1));
+    EXPECT_EQ(rolled[0].id, "nbdkit+no-sr/client/scenario");
+    EXPECT_THAT(rolled[0].members, ElementsAre("grow=none", "grow=plain"));
+    EXPECT_THAT(
+        released_table({one, other}, Side::client, "A table").rows,
+        ElementsAre(ElementsAre("nbdkit+no-sr", "Does something", "2 of 2", "what came: ENOSPC (2)")));
+}
+
+TEST(ServerSuiteTest, HasAVariantForEachConfiguration) {
+    const ReleasedSuite suite = load(1, {}, project / "resize/servers/suite.yaml");
+    const Peer& client = suite.catalogue.peers.front();
+    EXPECT_THAT(client.clients, SizeIs(120));
+    for (const ClientVariant& variant : client.clients) {
+        for (const char* knob : {"ask", "replies", "grow", "learn"}) {
+            EXPECT_THAT(variant.args, ::testing::Contains(fmt::format(
+                                          "--{}={}", knob, variant.traits.at(std::string("knob.") + knob))));
+        }
+        EXPECT_EQ(variant.traits.at("replies") == "simple", variant.traits.at("knob.replies") == "simple");
+    }
+    EXPECT_THAT(message_of<SelectionError>(
+                    [] { (void)load(1, {"growth=both"}, project / "resize/servers/suite.yaml"); }),
+                HasSubstr("released servers have no knobs"));
+}
+
+/// A suite as a user runs it.
+class ReleasedRun : public ::testing::Test {
   protected:
-    reports::RunResult run(const std::vector<std::string>& more) {
-        std::vector<std::string> arguments{"--scenarios",
-                                           project.string(),
-                                           "run",
-                                           "--suite",
-                                           "resize-clients",
-                                           "--quiet",
-                                           "--every",
-                                           "40",
-                                           "--client",
-                                           "reference-client+default",
-                                           "--out",
-                                           (folder_.path() / "out").string()};
-        arguments.insert(arguments.end(), more.begin(), more.end());
-        std::string command = std::string(NBD_BIN_DIR) + "/nbd-interop";
+    reports::RunResult run(const std::vector<std::string>& arguments) {
+        std::string command = fmt::format("{}/nbd-interop --scenarios '{}' run --quiet --out '{}'",
+                                          NBD_BIN_DIR, project.string(), (folder_.path() / "out").string());
         for (const std::string& argument : arguments) {
             command += " '" + argument + "'";
         }
         command += " > '" + (folder_.path() / "log").string() + "' 2>&1";
         status_ = std::system(command.c_str());
-        return reports::read_results(folder_.path() / "out/results.json");
+        const auto results = folder_.path() / "out/results.json";
+        return std::filesystem::exists(results) ? reports::read_results(results) : reports::RunResult{};
     }
+    [[nodiscard]] std::string log() const { return read_file(folder_.path() / "log"); }
 
     TempFolder folder_;
     int status_ = 0;
 };
+
+/// With a sample of the server's configurations.
+class ReleasedClients : public ReleasedRun {
+  protected:
+    reports::RunResult run(const std::vector<std::string>& more) {
+        std::vector<std::string> arguments{"--suite", "resize-clients", "--every",
+                                           "40",      "--client",       "reference-client+default"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return ReleasedRun::run(arguments);
+    }
+};
+
+/// With a sample of the client's configurations and one server.
+class ReleasedServers : public ReleasedRun {
+  protected:
+    void SetUp() override {
+        if (std::system("nbdkit --version > /dev/null 2>&1") != 0) {
+            GTEST_SKIP() << "nbdkit is not installed";
+        }
+    }
+    reports::RunResult run(const std::vector<std::string>& more) {
+        std::vector<std::string> arguments{"--suite", "resize-servers", "--server", "nbdkit+default"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return ReleasedRun::run(arguments);
+    }
+    /// A run in which this rule is found to be broken.
+    void breaks(const std::vector<std::string>& more, const std::string& rule) {
+        const reports::RunResult result = run(more);
+        EXPECT_NE(status_, 0);
+        EXPECT_THAT(result.cases, ::testing::Contains(Field(
+                                      &CaseResult::findings,
+                                      ::testing::Contains(Field(&reports::Finding::requirement, rule)))))
+            << log();
+    }
+};
+
+TEST_F(ReleasedServers, PassWithAnHonestClient) {
+    const reports::RunResult result = run({"--every", "7"});
+    EXPECT_EQ(status_, 0) << log();
+    EXPECT_THAT(result.tables, SizeIs(1));
+    EXPECT_THAT(result.cases, SizeIs(3));
+    for (const CaseResult& item : result.cases) {
+        EXPECT_EQ(item.verdict, Verdict::pass) << item.reason;
+    }
+}
+
+TEST_F(ReleasedServers, NoticeAClientThatResizesWhatCannotBe) {
+    breaks({"--knob", "grow=explicit", "--every", "9", "--client-fault", "resize-without-flag"}, "RZ-FLAG-2");
+}
+
+TEST_F(ReleasedServers, NoticeAClientThatExtendsWhatCannotBe) {
+    breaks({"--knob", "grow=flagged", "--every", "9", "--client-fault", "extend-unadvertised"}, "RZ-INFO-7");
+}
+
+TEST_F(ReleasedServers, NoticeAClientThatDoesNotBelieveWhatItIsTold) {
+    breaks({"--knob", "learn=poll", "--every", "7", "--client-fault", "ignore-size-of-reconnect"},
+           "RZ-SIZE-1");
+}
+
+TEST_F(ReleasedServers, RefuseOptionsThatMeanNothing) {
+    (void)run({"--client", "libnbd"});
+    EXPECT_THAT(log(), HasSubstr("--client libnbd: the suite resize-servers has one client"));
+    (void)run({"--server-fault", "auto-unrounded"});
+    EXPECT_THAT(log(), HasSubstr("--server-fault auto-unrounded"));
+}
 
 TEST_F(ReleasedClients, PassOnAnHonestServer) {
     const reports::RunResult result = run({});
