@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Bad{R"({"id": 1})", "EINVAL", R"("op" is missing)"},
         Bad{R"({"op": 5})", "EINVAL", R"("op" has to be text)"},
-        Bad{R"({"op": "grow"})", "ENOTSUP", R"("grow" is unknown)"},
+        Bad{R"({"op": "shrink"})", "ENOTSUP", R"("shrink" is unknown)"},
         Bad{R"({"op": ""})", "ENOTSUP", "unknown"},
         Bad{R"({"op": "Read", "offset": 0, "length": 1, "into": "f"})", "ENOTSUP", "unknown"},
         Bad{R"({"op": "connect"})", "EINVAL", R"("uri" is missing)"},

@@ -240,7 +240,7 @@ TEST(ReferenceDriverErrors, ServerThatBreaksTheProtocol) {
 TEST_F(ReferenceDriver, SaysThatItCannotGrowWhatDoesNotGrow) {
     const auto grow = [&](const std::string& way) {
         const auto results =
-            converse({{{"op", "connect"}, {"uri", uri_}},
+            converse({connect(),
                       {{"op", "grow"}, {"to", 2 * mebibyte}},
                       {{"op", "read"}, {"offset", 0}, {"length", 512}, {"into", folder_.file("r")}}},
                      {"--ask=info", "--grow=" + way});
@@ -255,13 +255,13 @@ TEST_F(ReferenceDriver, SaysThatItCannotGrowWhatDoesNotGrow) {
 
 TEST_F(ReferenceDriver, LearnsByConnectingAgainWhereNothingElseIsOffered) {
     for (const char* way : {"reconnect", "poll", "notify", "credits"}) {
-        const auto results = converse({{{"op", "connect"}, {"uri", uri_}}, {{"op", "learn"}}},
+        const auto results = converse({connect(), json::object{{"op", "learn"}}},
                                       {"--ask=info", std::string("--learn=") + way});
         ASSERT_EQ(error_of(results[1]), "ok") << way;
         EXPECT_EQ(results[1].at("result").at("way").as_string(), "reconnect") << way;
         EXPECT_EQ(results[1].at("result").at("size").to_number<std::uint64_t>(), mebibyte) << way;
     }
-    const auto results = converse({{{"op", "connect"}, {"uri", uri_}}, {{"op", "learn"}}});
+    const auto results = converse({connect(), json::object{{"op", "learn"}}});
     EXPECT_EQ(results[1].at("result").at("way").as_string(), "none");
 }
 
