@@ -75,8 +75,9 @@ void run_lives(const std::string& suite_name, const CommonOptions& common, const
     const std::filesystem::path folder = common.scenarios / "resize";
     const LifeSuite suite = load_life_suite(folder / "exhaustive.yaml");
     if (suite.name != suite_name) {
-        throw SelectionError(fmt::format(
-            "--suite {}: there are interop, resize-clients, resize-servers and {}", suite_name, suite.name));
+        throw SelectionError(
+            fmt::format("--suite {}: there are interop, resize-clients, resize-servers, resize-pairs and {}",
+                        suite_name, suite.name));
     }
     const Knobs knobs = Knobs::load(common.scenarios / "knobs.yaml");
     const Oracle oracle = Oracle::load(suite.life, knobs);

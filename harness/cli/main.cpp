@@ -86,8 +86,8 @@ int run(int argc, char** argv) {
             "--suite", run_options.suites,
             "What to run: interop, the released peers against each other; resize-exhaustive, every "
             "combination of the RESIZE knobs; resize-clients, released clients on every configuration of the "
-            "server; resize-servers, released servers with every configuration of the client. May be "
-            "repeated; default interop")
+            "server; resize-servers, released servers with every configuration of the client; "
+            "resize-pairs, two clients on one export. May be repeated; default interop")
         ->type_name("SUITE");
     add_selection(*run_app, run_options.selection, pairs);
     run_app

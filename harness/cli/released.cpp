@@ -24,12 +24,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* clients_folder = "clients";
+constexpr const char* servers_folder = "servers";
 
 /// The folder of each suite in scenarios/resize.
 const std::map<std::string, std::string>& suite_folders() {
-    static const std::map<std::string, std::string> folders{{"resize-clients", clients_folder},
-                                                            {"resize-servers", "servers"}};
+    static const std::map<std::string, std::string> folders{
+        {"resize-clients", "clients"}, {"resize-servers", servers_folder}, {"resize-pairs", "pairs"}};
     return folders;
 }
 
@@ -83,7 +83,7 @@ void run_released(const std::string& name, const Catalogue& base, const Versions
     const ReleasedSuite suite =
         load_released_suite(common.scenarios / "resize" / folder / "suite.yaml", base, knobs,
                             {options.every, options.knobs,
-                             folder == clients_folder ? options.server_faults : options.client_faults});
+                             folder == servers_folder ? options.client_faults : options.server_faults});
     check_options(suite, options);
     const bool clients = suite.configured == Side::server;
     Selection selection;
@@ -118,7 +118,7 @@ void run_released(const std::string& name, const Catalogue& base, const Versions
                           std::back_inserter(run.stale));
     }
     remove_dull_logs(options.out, results);
-    run.tables.push_back(released_table(results, suite.configured, suite.title));
+    run.tables.push_back(released_table(results, suite.configured, suite.title, suite.about));
     std::ranges::move(roll_up(std::move(results), suite.configured, options.junit_members),
                       std::back_inserter(run.cases));
     quote_deviations(suite.catalogue.deviations, run);

@@ -12,7 +12,7 @@ class Workspace;
 struct Catalogue;
 
 /// True for the suites of released peers with a reference in every configuration of the RESIZE knobs:
-/// resize-clients, resize-servers.
+/// resize-clients, resize-servers; and resize-pairs, where the reference client is on the other end.
 [[nodiscard]] bool is_released_suite(const std::string& name);
 
 /// Runs such a suite and adds its cases and its table to the run; `options.out` is an absolute path. Throws

@@ -127,7 +127,7 @@ std::vector<CaseResult> roll_up(std::vector<CaseResult> cases, Side configured, 
 }
 
 reports::EvidenceTable released_table(const std::vector<CaseResult>& cases, Side configured,
-                                      const std::string& title) {
+                                      const std::string& title, const std::string& about) {
     struct Row {
         std::size_t all = 0;
         std::size_t passed = 0;
@@ -150,8 +150,7 @@ reports::EvidenceTable released_table(const std::vector<CaseResult>& cases, Side
     }
     reports::EvidenceTable table{
         title,
-        configured == Side::server ? "Clients that know nothing of the extension, on a server that has it."
-                                   : "Servers that know nothing of the extension, with a client that has it.",
+        about,
         {configured == Side::server ? "client" : "server", "what happens", "as it should", "what came"},
         {}};
     for (const auto& key : order) {

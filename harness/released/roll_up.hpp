@@ -20,6 +20,7 @@ namespace harness {
 
 /// Released peer by scenario: with how many configurations it went as it should, and what was observed.
 [[nodiscard]] reports::EvidenceTable released_table(const std::vector<reports::CaseResult>& cases,
-                                                    Side configured, const std::string& title);
+                                                    Side configured, const std::string& title,
+                                                    const std::string& about);
 
 } // namespace harness

@@ -181,6 +181,7 @@ ReleasedSuite load_released_suite(const std::filesystem::path& file, const Catal
     ReleasedSuite suite;
     suite.name = map.required("suite").text();
     suite.title = map.required("title").text();
+    suite.about = map.required("about").text();
     suite.configured = read_side(map.required("configured"));
     const Side side = suite.configured;
     suite.catalogue = base;
@@ -199,6 +200,13 @@ ReleasedSuite load_released_suite(const std::filesystem::path& file, const Catal
     }
     std::erase_if(suite.catalogue.peers, [&](const Peer& other) { return other.role == role_of(side); });
 
+    map.optional("others", [&](const YamlNode& name) {
+        suite.catalogue.peers = {
+            load_peer(YamlNode::load(file.parent_path() / name.text()), suite.catalogue.facts)};
+        if (suite.catalogue.peers.front().role != role_of(other_side(side))) {
+            name.fail(fmt::format("this peer is no {}", role_of(other_side(side))));
+        }
+    });
     const YamlNode released = map.required("released");
     suite.released = released.texts();
     check_released(released, suite.catalogue, other_side(side));

@@ -14,11 +14,13 @@
 
 namespace harness {
 
-/// A suite, made into a catalogue of its own: the released peers of the project's catalogue on one side, and
-/// on the other one peer, each variant of which is a configuration of the knobs.
+/// A suite, made into a catalogue of its own: the released peers of the project's catalogue on one side, or a
+/// peer of the suite in their place, and on the other one peer, each variant of which is a configuration of
+/// the knobs.
 struct ReleasedSuite {
     std::string name; ///< "resize-clients"
     std::string title;
+    std::string about;                 ///< who takes part, for the table
     Side configured = Side::server;    ///< whose knobs are set
     std::vector<std::string> released; ///< patterns of those who take part unless the user chooses others
     Catalogue catalogue;

@@ -155,7 +155,7 @@ TEST(RollUp, IsCountedInATable) {
     const reports::EvidenceTable table =
         released_table({result_of("a", Verdict::pass, "success"), result_of("b", Verdict::fail, "EIO"),
                         result_of("c", Verdict::unsupported, "it cannot")},
-                       Side::server, "A table");
+                       Side::server, "A table", "");
     EXPECT_THAT(table.rows, ElementsAre(ElementsAre("client", "Does something", "1 of 2",
                                                     "what came: success (1); what came: EIO (1)")));
 }
@@ -185,7 +185,7 @@ TEST(RollUp, OfConfiguredClientsIsByServer) {
     EXPECT_EQ(rolled[0].id, "nbdkit+no-sr/client/scenario");
     EXPECT_THAT(rolled[0].members, ElementsAre("grow=none", "grow=plain"));
     EXPECT_THAT(
-        released_table({one, other}, Side::client, "A table").rows,
+        released_table({one, other}, Side::client, "A table", "").rows,
         ElementsAre(ElementsAre("nbdkit+no-sr", "Does something", "2 of 2", "what came: ENOSPC (2)")));
 }
 
@@ -203,6 +203,13 @@ TEST(ServerSuiteTest, HasAVariantForEachConfiguration) {
     EXPECT_THAT(message_of<SelectionError>(
                     [] { (void)load(1, {"growth=both"}, project / "resize/servers/suite.yaml"); }),
                 HasSubstr("released servers have no knobs"));
+}
+
+TEST(PairSuiteTest, HasItsOwnClients) {
+    const ReleasedSuite suite = load(1, {}, project / "resize/pairs/suite.yaml");
+    ASSERT_THAT(suite.catalogue.peers, SizeIs(2));
+    EXPECT_THAT(suite.catalogue.peers[0].servers, SizeIs(531));
+    EXPECT_THAT(suite.catalogue.peers[1].variant_names(), ElementsAre("default", "plain", "flagged"));
 }
 
 /// A suite as a user runs it.
@@ -288,6 +295,26 @@ TEST_F(ReleasedServers, RefuseOptionsThatMeanNothing) {
     EXPECT_THAT(log(), HasSubstr("--client libnbd: the suite resize-servers has one client"));
     (void)run({"--server-fault", "auto-unrounded"});
     EXPECT_THAT(log(), HasSubstr("--server-fault auto-unrounded"));
+}
+
+/// Two clients, with a sample of the server's configurations.
+using Pairs = ReleasedRun;
+
+TEST_F(Pairs, PassOnAnHonestServer) {
+    const reports::RunResult result = run({"--suite", "resize-pairs", "--every", "20"});
+    EXPECT_EQ(status_, 0) << log();
+    ASSERT_THAT(result.tables, SizeIs(1));
+    EXPECT_THAT(result.tables.front().rows, SizeIs(4));
+}
+
+TEST_F(Pairs, NoticeAServerThatShrinksAlthoughItMustNot) {
+    const reports::RunResult result = run({"--suite", "resize-pairs", "--every", "9", "--knob", "shrink=deny",
+                                           "--server-fault", "shrinks-uninvited"});
+    EXPECT_NE(status_, 0);
+    EXPECT_THAT(result.cases, ::testing::Contains(Field(
+                                  &CaseResult::findings,
+                                  ::testing::Contains(Field(&reports::Finding::requirement, "RZ-PLAIN-3")))))
+        << log();
 }
 
 TEST_F(ReleasedClients, PassOnAnHonestServer) {
