@@ -15,6 +15,9 @@ namespace json = boost::json;
 /// The version of docs/driver-protocol.md.
 constexpr std::uint64_t protocol_version = 1;
 
+/// How long a driver that is given up may take to end by itself.
+constexpr std::chrono::milliseconds last_chance{500};
+
 json::object encode(const ClientStep& step) {
     json::object line{{"id", step.id}, {"op", name(step.kind)}};
     const auto set_flags = [&] {
@@ -193,6 +196,16 @@ DriverClient::DriverClient(const Launch& launch, const std::set<std::string>& op
             throw std::runtime_error(
                 fmt::format("the driver has no '{}', which its peer file promises", operation));
         }
+    }
+}
+
+DriverClient::~DriverClient() {
+    // A library may have things to put away, such as the folder of a socket.
+    try {
+        process_.close_stdin();
+        static_cast<void>(process_.wait_for(last_chance));
+    } catch (const std::exception&) {
+        // It is killed in any case.
     }
 }
 

@@ -14,6 +14,7 @@ class DriverClient final : public Client {
     DriverClient(const Launch& launch, const std::set<std::string>& operations,
                  std::filesystem::path transcript, Deadline deadline);
 
+    ~DriverClient() override;
     ClientOutcome perform(const ClientStep& step, Deadline deadline) override;
     void finish(Deadline deadline) override;
 
