@@ -5,6 +5,7 @@
 #include "harness/catalogue/placeholders.hpp"
 #include "harness/run/selection.hpp"
 #include "harness/tests/support.hpp"
+#include "harness/wire/rule.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -54,6 +55,10 @@ TEST_F(ProjectCatalogue, EveryRuleIsARequirementAndEveryRequirementIsTested) {
             }
         }
     }
+    // What the wire judge enforces is tested by exchanges of its own.
+    for (const wire::Enforced& rule : wire::enforced_requirements()) {
+        named.insert(std::string(rule.requirement));
+    }
     // The statements of the RESIZE draft are tested by lives, and by the tests of the references, which name
     // them.
     const std::regex identifier(R"(RZ-[A-Z]+-\d+)");
@@ -70,6 +75,14 @@ TEST_F(ProjectCatalogue, EveryRuleIsARequirementAndEveryRequirementIsTested) {
     }
     for (const auto& [id, requirement] : catalogue_->requirements) {
         EXPECT_TRUE(named.contains(id)) << id << " is in the catalogue, but nothing tests it";
+    }
+}
+
+TEST_F(ProjectCatalogue, TheWireJudgeKnowsHowBindingItsRequirementsAre) {
+    for (const wire::Enforced& rule : wire::enforced_requirements()) {
+        const auto found = catalogue_->requirements.find(std::string(rule.requirement));
+        ASSERT_NE(found, catalogue_->requirements.end()) << rule.requirement;
+        EXPECT_EQ(found->second.level == Level::must, rule.mandatory) << rule.requirement;
     }
 }
 
