@@ -198,6 +198,7 @@ void Judge::on_request(nbd::Bytes payload) {
         return lose(fmt::format("more than {} requests are open", most_open));
     }
     state_.open.emplace(request.cookie, request_);
+    state_.subscriptions += request_.is_subscription() ? 1U : 0U;
 }
 
 } // namespace wire

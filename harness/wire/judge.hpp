@@ -122,6 +122,7 @@ class Judge {
     void on_size(nbd::Bytes bytes);
     void finish_chunk(const ChunkEvent& event);
     void learn(OpenRequest& open, const ChunkEvent& event);
+    [[nodiscard]] OpenRequest close(std::uint64_t cookie);
     void finish_reply(const OpenRequest& open, bool simple);
     void size_told(std::uint64_t size);
     [[nodiscard]] OpenRequest* find(std::uint64_t cookie);

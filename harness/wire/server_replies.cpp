@@ -65,10 +65,7 @@ void Judge::on_simple_reply(nbd::Bytes bytes) {
     if (reply.error != nbd::Error::none) {
         open->error = reply.error;
     }
-    const OpenRequest whole = std::move(*open);
-    state_.open.erase(reply.cookie);
-    pieces_ -= whole.pieces;
-    finish_reply(whole, true);
+    finish_reply(close(reply.cookie), true);
 }
 
 void Judge::on_chunk_header(nbd::Bytes bytes, bool extended) {
@@ -236,10 +233,7 @@ void Judge::finish_chunk(const ChunkEvent& event) {
         return lose("replies of very many pieces are under way");
     }
     if (chunk_.done()) {
-        const OpenRequest whole = std::move(*open);
-        state_.open.erase(chunk_.cookie);
-        pieces_ -= whole.pieces;
-        finish_reply(whole, false);
+        finish_reply(close(chunk_.cookie), false);
     }
 }
 
@@ -269,6 +263,15 @@ void Judge::learn(OpenRequest& open, const ChunkEvent& event) {
         open.size = event.resize;
         size_told(event.resize->size);
     }
+}
+
+OpenRequest Judge::close(std::uint64_t cookie) {
+    const auto found = state_.open.find(cookie);
+    OpenRequest whole = std::move(found->second);
+    state_.open.erase(found);
+    state_.subscriptions -= whole.is_subscription() ? 1U : 0U;
+    pieces_ -= whole.pieces;
+    return whole;
 }
 
 void Judge::finish_reply(const OpenRequest& open, bool simple) {

@@ -147,6 +147,7 @@ struct State {
     // ---- transmission
     std::optional<EnteredExport> entered;
     std::map<std::uint64_t, OpenRequest> open; ///< by cookie
+    std::size_t subscriptions = 0;             ///< how many of them are subscriptions
     std::uint64_t requests = 0;                ///< how many came
     std::uint64_t replies = 0;                 ///< how many simple replies and chunks came
     bool disconnecting = false;                ///< the client sent NBD_CMD_DISC
@@ -179,6 +180,8 @@ struct State {
     [[nodiscard]] bool can_resize(std::uint16_t capability) const {
         return entered && entered->resize && (entered->resize->capabilities & capability) != 0;
     }
+    /// How many requests await a reply; subscriptions, which may stay open for ever, are left out.
+    [[nodiscard]] std::size_t unanswered() const { return open.size() - subscriptions; }
     /// The largest payload that the server has advertised, or the default, in bytes.
     [[nodiscard]] std::uint64_t max_payload() const;
     /// The minimum block size that the server has advertised; 1 if none.

@@ -106,12 +106,6 @@ bool controls_payload(const RequestEvent& event) {
     return event.is(Command::write) || (event.is(Command::read) && !event.state.chunks());
 }
 
-/// The number of requests that await a reply; subscriptions may stay open for ever.
-auto unanswered(const State& state) {
-    return std::ranges::count_if(state.open,
-                                 [](const auto& entry) { return !entry.second.is_subscription(); });
-}
-
 constexpr Rule<RequestEvent> rules[] = {
     {"COOKIE-DISTINCT",
      [](const RequestEvent& event) {
@@ -223,7 +217,7 @@ constexpr Rule<RequestEvent> rules[] = {
     {"DISC-ZERO", [](const RequestEvent& event) { return not_zero(event, Command::disc); }},
     {"DISC-SETTLED",
      [](const RequestEvent& event) {
-         const auto open = unanswered(event.state);
+         const std::size_t open = event.state.unanswered();
          return event.is(Command::disc) && open > 0 ? fmt::format("{} requests are not answered", open)
                                                     : Wrong();
      },
@@ -291,7 +285,7 @@ constexpr Rule<EndEvent> ends[] = {
     {"DISC-OUTSTANDING",
      [](const EndEvent& event) {
          const State& state = event.state;
-         const auto open = unanswered(state);
+         const std::size_t open = state.unanswered();
          return event.by == Side::server && state.disconnecting && open > 0 &&
                         !state.ended_by(Side::client) && !state.broken_by(Side::client)
                     ? fmt::format("{} requests were not answered", open)
