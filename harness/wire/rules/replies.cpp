@@ -488,13 +488,13 @@ constexpr Rule<ReplyEvent> reply_table[] = {
                      event.failed() ? "it failed with another error" : "it succeeded");
      },
      recommended},
-    {"COMMAND-UNKNOWN",
+    {"COMMAND-REFUSED",
      [](const ReplyEvent& event) {
          return when(event.open.request.type > Command::resize && !event.failed_with(Error::inval),
                      event.failed() ? "it failed with another error" : "it succeeded");
      },
      recommended},
-    {"COMMAND-FLAG-UNKNOWN",
+    {"COMMAND-FLAG-REFUSED",
      [](const ReplyEvent& event) {
          constexpr std::uint16_t undefined = 0xfc00;
          return when((event.open.request.flags & undefined) != 0 && !event.failed_with(Error::inval),
