@@ -152,7 +152,12 @@ Handle::Handle(const LibnbdOptions& options, const std::string& uri, Until until
         if (!haggling())
             throw;
     }
-    opt_go();
+    try {
+        opt_go();
+    } catch (const Failure&) {
+        leave(*this);
+        throw;
+    }
 }
 
 Handle::~Handle() = default;
@@ -391,6 +396,18 @@ Wake serve(std::span<Handle* const> handles, int input, std::chrono::millisecond
     for (std::size_t i = 0; i < served.size(); ++i)
         served[i]->serve(waiting[i].revents);
     return input >= 0 && waiting.back().revents != 0 ? Wake::input : Wake::progress;
+}
+
+void leave(Handle& handle) {
+    handle.say_goodbye();
+    const auto deadline = std::chrono::steady_clock::now() + farewell;
+    Handle* const only = &handle;
+    while (handle.alive()) {
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+        if (left.count() <= 0 || serve({&only, 1}, -1, left) == Wake::silence)
+            return;
+    }
 }
 
 } // namespace driver

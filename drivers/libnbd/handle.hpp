@@ -114,4 +114,10 @@ enum class Wake { progress, input, silence };
 /// -1 for none) is readable, or until `patience` is over (negative for no end).
 Wake serve(std::span<Handle* const> handles, int input, std::chrono::milliseconds patience);
 
+/// How long servers get to close their connections when they are left.
+inline constexpr std::chrono::milliseconds farewell{1000};
+
+/// Says goodbye, and waits a moment for the server to close the connection.
+void leave(Handle& handle);
+
 } // namespace driver

@@ -14,9 +14,6 @@ namespace driver {
 
 namespace {
 
-/// How long servers get to close their connections when the driver ends.
-constexpr std::chrono::milliseconds farewell{1000};
-
 /// A step's requests; keeps their connection, so that they can be waited for after a disconnect.
 class LibnbdBatch : public Batch {
   public:
@@ -39,19 +36,6 @@ class LibnbdBatch : public Batch {
     std::shared_ptr<Connection> connection_;
     std::shared_ptr<Requests> requests_;
 };
-
-/// Ends a connection that was made for the handshake only.
-void leave(Handle& handle) {
-    handle.say_goodbye();
-    const auto deadline = std::chrono::steady_clock::now() + farewell;
-    Handle* const only = &handle;
-    while (handle.alive()) {
-        const auto left =
-            std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-        if (left.count() <= 0 || serve({&only, 1}, -1, left) == Wake::silence)
-            return;
-    }
-}
 
 } // namespace
 

@@ -353,6 +353,11 @@ void read_server(YamlMap& map, const FactVocabulary& facts, Peer& peer) {
 void read_client(YamlMap& map, const FactVocabulary& facts, Peer& peer) {
     const YamlNode kind = map.required("kind");
     peer.kind = read_kind(kind);
+    map.optional("excused", [&](const YamlNode& value) {
+        for (const auto& [requirement, reason] : value.entries()) {
+            peer.excused[requirement] = reason.text();
+        }
+    });
     map.optional("plain-servers-only",
                  [&](const YamlNode& value) { peer.plain_servers_only = value.boolean(); });
     ClientVariant defaults;

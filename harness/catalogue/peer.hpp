@@ -128,6 +128,9 @@ struct Peer {
     std::vector<ServerVariant> servers; ///< the variants of a server
     std::vector<ClientVariant> clients; ///< the variants of a client
 
+    /// Requirements that are not held against this peer on the wire, since it is the harness that makes it
+    /// break them, with the reasons.
+    std::map<std::string, std::string> excused;
     bool plain_servers_only = false; ///< a slow client: in a star of pairs it meets the default variants only
     ClientKind kind = ClientKind::driver;
     std::string prompt;                                 ///< shell: what ends the output of a command

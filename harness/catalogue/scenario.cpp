@@ -504,6 +504,11 @@ Scenario read_scenario(const YamlNode& node, const FactVocabulary& facts, const 
         });
         needs.finish();
     });
+    map.optional("provokes", [&](const YamlNode& value) {
+        for (const YamlNode& rule : value.list()) {
+            scenario.provokes.push_back(read_rule(rule, requirements));
+        }
+    });
     const std::string rule = read_rule(map.required("rule"), requirements);
     for (const YamlNode& step : map.required("steps").list()) {
         scenario.steps.push_back(read_step(step, rule, facts, requirements));

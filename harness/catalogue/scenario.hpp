@@ -127,7 +127,8 @@ struct Scenario {
     Conditions server_needs;
     Conditions client_needs;
     std::vector<Step> steps;
-    double timeout = 10; ///< for each step, in seconds
+    std::vector<std::string> provokes; ///< requirements that the steps make the client break
+    double timeout = 10;               ///< for each step, in seconds
 
     /// What the steps need of a client, by operation: the flags used with it.
     [[nodiscard]] std::set<std::string> operations() const;

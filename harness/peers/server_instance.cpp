@@ -129,12 +129,20 @@ void ServerInstance::start(const std::filesystem::path& logs,
     }
 }
 
+Address ServerInstance::address() const {
+    return variant_.listen == Listen::tcp ? Address(TcpAddress{port_}) : Address(UnixAddress{socket_});
+}
+
 std::string ServerInstance::uri(const std::optional<std::string>& export_name) const {
+    return uri(export_name, address());
+}
+
+std::string ServerInstance::uri(const std::optional<std::string>& export_name, const Address& through) const {
     const std::string path = percent_encode(export_name.value_or(variant_.export_name));
-    if (variant_.listen == Listen::tcp) {
-        return fmt::format("nbd://127.0.0.1:{}/{}", port_, path);
+    if (const auto* tcp = std::get_if<TcpAddress>(&through)) {
+        return fmt::format("nbd://127.0.0.1:{}/{}", tcp->port, path);
     }
-    return fmt::format("nbd+unix:///{}?socket={}", path, socket_.string());
+    return fmt::format("nbd+unix:///{}?socket={}", path, std::get<UnixAddress>(through).path.string());
 }
 
 void ServerInstance::kill() {

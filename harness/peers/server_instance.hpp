@@ -3,6 +3,7 @@
 #include "harness/catalogue/peer.hpp"
 #include "harness/catalogue/scenario.hpp"
 #include "harness/process/launch.hpp"
+#include "harness/process/socket.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -52,6 +53,11 @@ class ServerInstance {
 
     /// The URI of an export; without a name the server's own.
     [[nodiscard]] std::string uri(const std::optional<std::string>& export_name = std::nullopt) const;
+    /// Likewise, for somebody who reaches the server by way of `through`.
+    [[nodiscard]] std::string uri(const std::optional<std::string>& export_name,
+                                  const Address& through) const;
+    /// Where it listens.
+    [[nodiscard]] Address address() const;
 
     /// The file behind the export; empty for a server in memory.
     [[nodiscard]] const std::filesystem::path& image() const { return image_; }

@@ -9,6 +9,7 @@
 #include "harness/run/fact_book.hpp"
 #include "harness/run/judge.hpp"
 #include "harness/run/make_client.hpp"
+#include "harness/run/wire_record.hpp"
 
 #include <fmt/format.h>
 
@@ -28,6 +29,8 @@ using reports::Verdict;
 constexpr std::chrono::seconds start_patience{10};
 /// How long a dying server may take to be gone after its connections are.
 constexpr std::chrono::milliseconds last_breath{500};
+/// How long a server may take to close a connection whose client has left.
+constexpr std::chrono::milliseconds close_patience{200};
 /// How long a client may take to end once it was told to.
 constexpr std::chrono::seconds finish_patience{5};
 
@@ -62,14 +65,16 @@ class CaseRun {
       , result_(result)
       , disk_(item.scenario->setup)
       , server_holder_(place.pool->take(*item.server_peer, *item.server, item.scenario->setup.read_only))
-      , server_(*server_holder_) {}
+      , server_(*server_holder_)
+      , wire_(logs_ / "wire.transcript", item.id()) {}
 
     void run() {
         server_.prepare(item_.scenario->setup);
+        std::optional<Unsupported> unsupported;
         try {
             start_server();
             guarded("the client's start", [&] {
-                client_ = make_client(*item_.client_peer, *item_.client, place_, logs_, server_.uri(),
+                client_ = make_client(*item_.client_peer, *item_.client, place_, logs_, uri(),
                                       item_.scenario->setup.read_only, in(start_patience));
             });
             std::uint64_t number = 0;
@@ -79,12 +84,23 @@ class CaseRun {
             }
             current_ = "end";
             guarded("the client's end", [&] { client_->finish(in(finish_patience)); });
+            if (tap_) {
+                tap_->wait_idle(in(close_patience));
+            }
         } catch (const Abandoned&) {
             // Whatever led here is among the findings.
+        } catch (const Unsupported& why) {
+            unsupported = why;
         }
+        wire_.interfere();
         client_.reset();
         end_server();
+        tap_.reset();
+        report_wire();
         place_.pool->give_back(std::move(server_holder_), *item_.server, healthy_);
+        if (unsupported) {
+            throw Unsupported(*unsupported);
+        }
     }
 
   private:
@@ -111,6 +127,45 @@ class CaseRun {
                     Party::server, failure.what());
         } catch (const LaunchError& error) {
             abandon(Verdict::error, Party::none, error.what());
+        }
+        if (tap_) {
+            tap_->forward_to(server_.address());
+        } else {
+            tap_ = std::make_unique<Tap>(server_.address(), scratch_ / "t", wire_);
+        }
+    }
+
+    /// Where the client finds an export, through the tap.
+    [[nodiscard]] std::string uri(const std::optional<std::string>& export_name = std::nullopt) const {
+        return server_.uri(export_name, tap_->address());
+    }
+
+    /// Adds what the wire judge has found, but for what the scenario makes the client do, and what is found
+    /// already.
+    void report_wire() {
+        current_ = "wire";
+        for (const WireFinding& found : wire_.findings()) {
+            const bool provoked = found.by == wire::Side::client &&
+                                  std::ranges::find(item_.scenario->provokes, found.requirement) !=
+                                      item_.scenario->provokes.end();
+            const bool excused =
+                found.by == wire::Side::client && item_.client_peer->excused.contains(found.requirement);
+            const bool known = std::ranges::any_of(result_.findings, [&](const Finding& finding) {
+                // Whoever crashes ends the connection as well.
+                return finding.requirement == found.requirement ||
+                       (finding.verdict == Verdict::crash && found.by_ending);
+            });
+            if (provoked || known || excused) {
+                continue;
+            }
+            const Requirement& requirement = place_.catalogue->requirements.at(found.requirement);
+            Finding finding;
+            finding.verdict = requirement.level == Level::must ? Verdict::fail : Verdict::warn;
+            finding.party = found.by == wire::Side::server ? Party::server : Party::client;
+            finding.requirement = found.requirement;
+            finding.message = fmt::format("{} ({}{})", found.what, found.place,
+                                          found.times > 1 ? fmt::format(", {} times", found.times) : "");
+            find(std::move(finding));
         }
     }
 
@@ -176,9 +231,11 @@ class CaseRun {
             return;
         case StepKind::kill_server:
             expect_server_ = false;
+            wire_.interfere();
             server_.kill();
             return;
         case StepKind::restart_server:
+            wire_.interfere();
             server_.stop();
             start_server();
             expect_server_ = true;
@@ -214,7 +271,7 @@ class CaseRun {
         result.kind = step.kind;
         result.id = number;
         result.connection = step.connection;
-        result.uri = server_.uri(step.export_name);
+        result.uri = uri(step.export_name);
         result.export_name = step.export_name.value_or(server_.export_name());
         result.offset = step.offset.evaluate(size());
         result.length = step.length.evaluate(size());
@@ -358,6 +415,8 @@ class CaseRun {
     std::unique_ptr<ServerInstance> server_holder_;
     ServerInstance& server_;
     bool healthy_ = false;
+    WireRecord wire_;
+    std::unique_ptr<Tap> tap_;
     std::unique_ptr<Client> client_;
     std::map<std::string, Job> jobs_;
     std::uint64_t held_size_ = 0; ///< by the client, as its last grow or learn told; bytes

@@ -85,6 +85,11 @@ class Tap::Engine {
 
     [[nodiscard]] const Address& address() const { return listener_.address; }
 
+    void forward_to(const Address& server) {
+        const std::scoped_lock lock(mutex_);
+        server_ = server;
+    }
+
     bool wait_idle(std::chrono::steady_clock::time_point deadline) {
         std::unique_lock lock(mutex_);
         return idle_.wait_until(lock, deadline, [this] { return open_ == 0; });
@@ -131,7 +136,7 @@ class Tap::Engine {
         change_open(+1);
         observer_.opened(connection->number);
         error_code failed;
-        co_await connection->server.async_connect(endpoint(server_),
+        co_await connection->server.async_connect(endpoint(server()),
                                                   asio::redirect_error(asio::use_awaitable, failed));
         if (failed) {
             close(connection, true);
@@ -193,6 +198,11 @@ class Tap::Engine {
         }
     }
 
+    [[nodiscard]] Address server() {
+        const std::scoped_lock lock(mutex_);
+        return server_;
+    }
+
     void change_open(int by) {
         const std::scoped_lock lock(mutex_);
         open_ += by;
@@ -201,7 +211,7 @@ class Tap::Engine {
         }
     }
 
-    Address server_;
+    Address server_; ///< guarded by the mutex
     TapObserver& observer_;
     Listener listener_;
     asio::io_context context_{1};
@@ -221,6 +231,10 @@ Tap::~Tap() = default;
 
 const Address& Tap::address() const {
     return engine_->address();
+}
+
+void Tap::forward_to(const Address& server) {
+    engine_->forward_to(server);
 }
 
 bool Tap::wait_idle(std::chrono::steady_clock::time_point deadline) {

@@ -43,6 +43,9 @@ class Tap {
     /// Where clients connect.
     [[nodiscard]] const Address& address() const;
 
+    /// Connections from now on are for a server at this address, of the same family.
+    void forward_to(const Address& server);
+
     /// Waits until both directions of every connection have ended. False if that is not so by the deadline.
     bool wait_idle(std::chrono::steady_clock::time_point deadline);
 

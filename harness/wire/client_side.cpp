@@ -180,6 +180,9 @@ void Judge::on_request(nbd::Bytes payload) {
     request_.effect_ = effect_of(request, query ? &*query : nullptr);
     say(Side::client,
         [&] { return nbd::describe(request) + (query ? ": " + nbd::describe(*query) : std::string()); });
+    const bool payload_counts = request.type == nbd::Command::read || request.type == nbd::Command::write;
+    state_.huge_payload =
+        state_.huge_payload || (payload_counts && request.length > nbd::default_max_payload);
     const bool in_use = state_.open.contains(request.cookie);
     const RequestEvent event{state_, request_, in_use, query ? &*query : nullptr, malformed};
     const bool broke = std::exchange(state_.broke[static_cast<int>(Side::client)], false);

@@ -14,7 +14,8 @@ Judge::Judge(JudgeObserver& observer, KnownSizes& sizes)
 
 void Judge::report(std::string_view requirement, Side by, std::string what) {
     const Stream& from = stream(by);
-    observer_.violation({requirement, by, std::move(what), from.message, from.position - from.message});
+    observer_.violation(
+        {requirement, by, std::move(what), from.message, from.position - from.message, ending_});
 }
 
 void Judge::lose(std::string why) {
@@ -107,7 +108,9 @@ void Judge::end(Side by, End how) {
         if (in.expect == Expect::message) {
             in.message = in.position;
         }
+        ending_ = true;
         apply(end_rules(), EndEvent{state_, by, how}, by);
+        ending_ = false;
     }
     state_.ended[static_cast<int>(by)] = true;
 }

@@ -20,6 +20,7 @@ struct Violation {
     std::string what;         ///< for people
     std::uint64_t offset = 0; ///< where the message begins among the bytes of that side
     std::uint64_t length = 0; ///< bytes of the message that had come by then
+    bool by_ending = false;   ///< it is the end of the connection that breaks it
 };
 
 /// A message, in words.
@@ -136,6 +137,7 @@ class Judge {
     nbd::Buffer early_; ///< what a client sent before the greeting was complete
     std::string lost_;
     bool stopped_ = false;
+    bool ending_ = false;    ///< the end of a direction is being judged
     std::size_t pieces_ = 0; ///< of the replies to the open requests
 
     // ---- messages whose second part is awaited

@@ -152,6 +152,9 @@ struct State {
     std::uint64_t replies = 0;                 ///< how many simple replies and chunks came
     bool disconnecting = false;                ///< the client sent NBD_CMD_DISC
     bool shut_down = false;                    ///< NBD_ESHUTDOWN came
+    /// A payload was asked for or sent that is longer than what works everywhere; a server may take it for an
+    /// attack.
+    bool huge_payload = false;
     /// The largest size that this export was ever told to have, on any connection; bytes.
     std::uint64_t largest_size = 0;
     /// The size may have become another one than was told: something granted or notified it, or a write past

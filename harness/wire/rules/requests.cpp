@@ -248,7 +248,7 @@ constexpr Rule<EndEvent> ends[] = {
      [](const EndEvent& event) {
          const State& state = event.state;
          const bool answered_flags = state.phase == Phase::haggling;
-         return when(event.by == Side::client && answered_flags && !state.aborted &&
+         return when(event.by == Side::client && answered_flags && state.fixed() && !state.aborted &&
                          !state.ended_by(Side::server) && !state.broken_by(Side::server),
                      "the client is gone without NBD_OPT_ABORT");
      }},
@@ -279,7 +279,8 @@ constexpr Rule<EndEvent> ends[] = {
      [](const EndEvent& event) {
          const State& state = event.state;
          return when(event.by == Side::server && state.phase == Phase::transmission && !state.disconnecting &&
-                         !state.shut_down && !state.ended_by(Side::client) && !state.broken_by(Side::client),
+                         !state.shut_down && !state.huge_payload && !state.ended_by(Side::client) &&
+                         !state.broken_by(Side::client),
                      "the server is gone without a reason");
      }},
     {"DISC-OUTSTANDING",

@@ -1,0 +1,80 @@
+#include "harness/run/wire_record.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace harness {
+
+/// One connection.
+class WireRecord::Line final : public wire::JudgeObserver {
+  public:
+    Line(WireRecord& record, std::uint32_t number)
+      : record_(record)
+      , number_(number)
+      , judge_(*this, record.sizes_) {}
+
+    void violation(const wire::Violation& violation) override {
+        auto& findings = record_.findings_;
+        const auto known = std::ranges::find_if(findings, [&](const WireFinding& finding) {
+            return finding.requirement == violation.requirement && finding.by == violation.by;
+        });
+        if (known != findings.end()) {
+            ++known->times;
+            return;
+        }
+        findings.push_back({std::string(violation.requirement), violation.by, violation.what,
+                            fmt::format("connection {}, byte {} of the {}", number_, violation.offset,
+                                        wire::name(violation.by)),
+                            1, violation.by_ending});
+    }
+
+    void took(wire::Side from, nbd::Bytes bytes, bool bulk) override {
+        bulk ? record_.transcript_.data(number_, from, bytes)
+             : record_.transcript_.bytes(number_, from, bytes);
+    }
+
+    wire::Judge& judge() { return judge_; }
+
+  private:
+    WireRecord& record_;
+    std::uint32_t number_;
+    wire::Judge judge_;
+};
+
+WireRecord::WireRecord(const std::filesystem::path& transcript, const std::string& title)
+  : transcript_(transcript, title) {}
+
+WireRecord::~WireRecord() = default;
+
+void WireRecord::opened(std::uint32_t connection) {
+    const std::scoped_lock lock(mutex_);
+    transcript_.opened(connection);
+    lines_[connection] = std::make_unique<Line>(*this, connection);
+}
+
+void WireRecord::bytes(std::uint32_t connection, wire::Side from, std::span<const std::uint8_t> bytes) {
+    const std::scoped_lock lock(mutex_);
+    lines_.at(connection)->judge().feed(from, bytes);
+}
+
+void WireRecord::ended(std::uint32_t connection, wire::Side by, wire::End how) {
+    const std::scoped_lock lock(mutex_);
+    lines_.at(connection)->judge().end(by, how);
+    transcript_.ended(connection, by, how);
+}
+
+void WireRecord::interfere() {
+    const std::scoped_lock lock(mutex_);
+    transcript_.stopped();
+    for (const auto& [number, line] : lines_) {
+        line->judge().stop();
+    }
+}
+
+std::vector<WireFinding> WireRecord::findings() const {
+    const std::scoped_lock lock(mutex_);
+    return findings_;
+}
+
+} // namespace harness
