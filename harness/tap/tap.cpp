@@ -152,11 +152,12 @@ class Tap::Engine {
     asio::awaitable<void> forward(std::shared_ptr<Connection> connection, wire::Side side) {
         Socket& from = connection->socket(side);
         Socket& to = connection->socket(wire::other(side));
-        const auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(buffer_size);
+        std::size_t room = first_buffer;
+        auto buffer = std::make_unique_for_overwrite<std::uint8_t[]>(room);
         for (;;) {
             error_code failed;
             const std::size_t size = co_await from.async_read_some(
-                asio::buffer(buffer.get(), buffer_size), asio::redirect_error(asio::use_awaitable, failed));
+                asio::buffer(buffer.get(), room), asio::redirect_error(asio::use_awaitable, failed));
             if (failed == asio::error::operation_aborted || !from.is_open()) {
                 co_return; // the other direction has closed both
             }
@@ -178,6 +179,10 @@ class Tap::Engine {
                 // Nobody reads there any more. What it sent before is still to be passed on; then closing
                 // tells this side, which has bytes that nobody took.
                 break;
+            }
+            if (size == room && room < largest_buffer) {
+                room = largest_buffer;
+                buffer = std::make_unique_for_overwrite<std::uint8_t[]>(room);
             }
         }
         if (--connection->directions == 0) {

@@ -29,8 +29,9 @@ class TapObserver {
 /// that does not read makes the other one wait: no more than one buffer is under way in each direction.
 class Tap {
   public:
-    /// What is read at a time, in bytes.
-    static constexpr std::size_t buffer_size = 256 * 1024;
+    /// What is read at a time in a direction: at first, and at most where much is sent; bytes.
+    static constexpr std::size_t first_buffer = 16 * 1024;
+    static constexpr std::size_t largest_buffer = 256 * 1024;
 
     /// Listens on a Unix socket at `path` if the server is on one, else on a port of 127.0.0.1. The observer
     /// has to live as long as the tap. Throws std::system_error.

@@ -174,6 +174,7 @@ void Judge::on_request(nbd::Bytes payload) {
             request_.wanted_contexts = query->contexts;
         }
     }
+    hear_sizes();
     const nbd::Request request = request_.request;
     request_.number = ++state_.requests;
     request_.size_had_moved = state_.size_moved;

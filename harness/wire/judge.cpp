@@ -122,6 +122,12 @@ void Judge::size_told(std::uint64_t size) {
     }
 }
 
+void Judge::hear_sizes() {
+    if (state_.entered) {
+        state_.largest_size = sizes_.tell(state_.entered->name, state_.largest_size);
+    }
+}
+
 OpenRequest* Judge::find(std::uint64_t cookie) {
     const auto found = state_.open.find(cookie);
     return found == state_.open.end() ? nullptr : &found->second;

@@ -126,6 +126,7 @@ class Judge {
     [[nodiscard]] OpenRequest close(std::uint64_t cookie);
     void finish_reply(const OpenRequest& open, bool simple);
     void size_told(std::uint64_t size);
+    void hear_sizes(); ///< those that other connections were told
     [[nodiscard]] OpenRequest* find(std::uint64_t cookie);
 
     [[nodiscard]] Stream& stream(Side side) { return streams_[static_cast<int>(side)]; }

@@ -275,6 +275,7 @@ OpenRequest Judge::close(std::uint64_t cookie) {
 }
 
 void Judge::finish_reply(const OpenRequest& open, bool simple) {
+    hear_sizes();
     const ReplyEvent event{state_, open, simple};
     apply(reply_rules(), event, Side::server);
     apply(resize_reply_rules(), event, Side::server);

@@ -187,5 +187,34 @@ TEST(Robustness, TheSizeOfOneConnectionCountsOnAnother) {
     EXPECT_NE(one.told(), "");
 }
 
+TEST(Robustness, WhatOneConnectionMadeLongerIsLongEnoughForAnother) {
+    const nbd::InfoResize resize{nbd::InfoType::resize, nbd::resize_capability::automatic, 1, 0, 8U << 20};
+    const auto growing = [&](Recorder& recorder, std::uint64_t offset) {
+        recorder.structured({.resize = resize});
+        recorder.request(nbd::Command::write, offset, 512, nbd::command_flag::extend);
+    };
+    Recorder first_talk;
+    growing(first_talk, 2U << 20);
+    first_talk.size((2U << 20) + 512);
+    Recorder second_talk;
+    growing(second_talk, 1U << 20); // inside by now: nothing changes, so that no size has to come
+    second_talk.none();
+    Listener listener;
+    KnownSizes sizes;
+    Judge first(listener, sizes);
+    Judge second(listener, sizes);
+    const auto begin = [](Judge& judge, const Recorder& recorder, std::size_t parts) {
+        for (std::size_t i = 0; i < parts; ++i) {
+            judge.feed(recorder.parts[i].from, recorder.parts[i].bytes);
+        }
+    };
+    // The second is connected before the first makes the export longer.
+    begin(second, second_talk, second_talk.parts.size() - 1);
+    begin(first, first_talk, first_talk.parts.size());
+    second.feed(Side::server, second_talk.parts.back().bytes);
+    EXPECT_EQ(listener.text, "");
+    EXPECT_NE(second_talk.told(), "") << "alone it would be a size that is missing";
+}
+
 } // namespace
 } // namespace wire
