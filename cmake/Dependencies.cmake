@@ -10,6 +10,7 @@ find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(LIBNBD REQUIRED IMPORTED_TARGET libnbd)
+pkg_check_modules(LIBTINS REQUIRED IMPORTED_TARGET libtins)
 
 # yaml-cpp renamed its target in 0.8.
 if(NOT TARGET yaml-cpp::yaml-cpp)

@@ -34,6 +34,11 @@ Bound read_bound(const YamlNode& node) {
 
 } // namespace
 
+std::string level_text(const Requirements& requirements, std::string_view id) {
+    const auto found = requirements.find(std::string(id));
+    return found == requirements.end() ? "" : found->second.level == Level::must ? "MUST" : "SHOULD";
+}
+
 void load_requirements(const YamlNode& document, Requirements& into) {
     YamlMap top = document.map();
     for (const auto& [id, node] : top.required("requirements").entries()) {

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace harness {
 
@@ -24,6 +25,9 @@ struct Requirement {
 
 /// The requirements by identifier.
 using Requirements = std::map<std::string, Requirement>;
+
+/// "MUST" or "SHOULD", for the requirement of this identifier; empty if there is none.
+[[nodiscard]] std::string level_text(const Requirements& requirements, std::string_view id);
 
 /// Adds the requirements of one file of scenarios/requirements; an identifier that is there already is
 /// refused.

@@ -37,7 +37,7 @@ struct RunOptions {
 /// Runs cases and writes the reports. The exit code (exit_code.hpp).
 int run_command(const CommonOptions& common, RunOptions options);
 
-/// `nbd-interop list peers|scenarios|cases`.
+/// `nbd-interop list peers|scenarios|cases|rules`.
 int list_command(const CommonOptions& common, const std::string& what, const Selection& selection);
 
 /// `nbd-interop report`: makes the reports from results files, several shards of a run included.
@@ -54,5 +54,26 @@ struct KnobsOptions {
     std::vector<std::string> life; ///< a server's, a client's and an environment's configuration, as text
 };
 int knobs_command(const CommonOptions& common, const KnobsOptions& options);
+
+/// `nbd-interop show`: the transcript of a case.
+struct ShowOptions {
+    std::string what;             ///< the case's name, its folder or its transcript
+    std::filesystem::path out;    ///< the reports that have the case
+    bool json = false;            ///< JSON lines
+    std::filesystem::path pcapng; ///< write this capture instead, if not empty
+};
+int show_command(const CommonOptions& common, const ShowOptions& options);
+
+/// `nbd-interop judge`: judges traffic that was recorded, by this program or by another one.
+struct JudgeOptions {
+    std::filesystem::path file;
+    std::vector<std::uint16_t> ports; ///< those that servers have in a capture; none: NBD's own
+    bool json = false;                ///< JSON lines
+    bool all = false;                 ///< all messages, not only those that break a requirement
+};
+int judge_command(const CommonOptions& common, const JudgeOptions& options);
+
+/// `nbd-interop explain`: what a requirement is, and what tests it.
+int explain_command(const CommonOptions& common, const std::string& requirement);
 
 } // namespace harness

@@ -2,6 +2,7 @@
 #include "harness/cli/commands.hpp"
 #include "harness/cli/exit_code.hpp"
 #include "harness/peers/detect.hpp"
+#include "harness/wire/rule.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -34,6 +35,15 @@ void list_cases(const Catalogue& catalogue, const Selection& selection) {
     }
 }
 
+/// The requirements that the wire judge enforces, one a line.
+void list_rules(const Catalogue& catalogue) {
+    for (const wire::Enforced& rule : wire::enforced_requirements()) {
+        const Requirement& requirement = catalogue.requirements.at(std::string(rule.requirement));
+        fmt::print("{:<30} {:<7} {}\n", rule.requirement, rule.mandatory ? "MUST" : "SHOULD",
+                   requirement.text);
+    }
+}
+
 } // namespace
 
 int list_command(const CommonOptions& common, const std::string& what, const Selection& selection) {
@@ -42,6 +52,8 @@ int list_command(const CommonOptions& common, const std::string& what, const Sel
         list_peers(catalogue, common.programs);
     } else if (what == "scenarios") {
         list_scenarios(catalogue);
+    } else if (what == "rules") {
+        list_rules(catalogue);
     } else {
         list_cases(catalogue, selection);
     }

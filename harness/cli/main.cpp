@@ -28,6 +28,9 @@ Examples:
   nbd-interop run --scenario 'read-*' --require qemu-nbd
   nbd-interop list cases --server nbd-server
   nbd-interop report shard-*/results.json --out merged
+  nbd-interop show nbdkit/libnbd/read-past-end           what went over the wire in a case
+  nbd-interop judge capture.pcap                         what a capture of port 10809 breaks
+  nbd-interop explain DISC-ENDS                          what a requirement is
   nbd-interop knobs                                      the design choices of the RESIZE extension)";
 
 /// The folder of this program.
@@ -135,9 +138,9 @@ int run(int argc, char** argv) {
     std::string what;
     Selection listed;
     CLI::App* list_app = app.add_subcommand("list", "Show what there is");
-    list_app->add_option("what", what, "peers, scenarios or cases")
+    list_app->add_option("what", what, "peers, scenarios, cases or rules (what the wire judge enforces)")
         ->required()
-        ->check(CLI::IsMember({"peers", "scenarios", "cases"}));
+        ->check(CLI::IsMember({"peers", "scenarios", "cases", "rules"}));
     add_selection(*list_app, listed, pairs);
 
     ReportOptions report_options;
@@ -163,14 +166,41 @@ int run(int argc, char** argv) {
         ->expected(3)
         ->excludes(count);
 
+    ShowOptions show_options;
+    show_options.out = "reports/out";
+    CLI::App* show_app = app.add_subcommand("show", "Show the messages of a case, and what they break");
+    show_app->add_option("case", show_options.what, "A case as reports name it, its folder, or a transcript")
+        ->required();
+    show_app->add_option("--out", show_options.out, "The reports that have the case; default reports/out")
+        ->type_name("DIR");
+    CLI::Option* show_json =
+        show_app->add_flag("--json", show_options.json, "As JSON, a line for each message");
+    show_app->add_option("--pcapng", show_options.pcapng, "Write a capture for Wireshark instead")
+        ->type_name("FILE")
+        ->excludes(show_json);
+
+    JudgeOptions judge_options;
+    CLI::App* judge_app =
+        app.add_subcommand("judge", "Judge traffic that was recorded: a transcript, or a capture of tcpdump");
+    judge_app->add_option("file", judge_options.file, "A transcript, pcap or pcapng file")->required();
+    judge_app
+        ->add_option("--port", judge_options.ports, "A TCP port of servers; may be repeated. Default 10809")
+        ->type_name("PORT");
+    judge_app->add_flag("--json", judge_options.json, "As JSON, a line for each message");
+    judge_app->add_flag("--all", judge_options.all, "All messages, not only those that break a requirement");
+
+    std::string requirement;
+    CLI::App* explain_app = app.add_subcommand("explain", "Say what a requirement is, and what tests it");
+    explain_app->add_option("requirement", requirement, "As reports name it: READ-DATA")->required();
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? exit_ok : exit_usage;
     }
     if (app.get_subcommands().empty()) {
-        fmt::print(stderr,
-                   "nbd-interop: a subcommand is missing: run, list, report or knobs; --help tells more\n");
+        fmt::print(stderr, "nbd-interop: a subcommand is missing: run, list, show, judge, explain, report or "
+                           "knobs; --help tells more\n");
         return exit_usage;
     }
     if (run_app->parsed()) {
@@ -180,6 +210,15 @@ int run(int argc, char** argv) {
     if (list_app->parsed()) {
         settle_pairs(listed, pairs);
         return list_command(common, what, listed);
+    }
+    if (show_app->parsed()) {
+        return show_command(common, show_options);
+    }
+    if (judge_app->parsed()) {
+        return judge_command(common, judge_options);
+    }
+    if (explain_app->parsed()) {
+        return explain_command(common, requirement);
     }
     if (knobs_app->parsed()) {
         return knobs_command(common, knobs_options);

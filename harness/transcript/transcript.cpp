@@ -146,7 +146,11 @@ void TranscriptWriter::number(std::uint64_t value) {
     pending_.push_back(static_cast<std::uint8_t>(value));
 }
 
-void TranscriptWriter::begin(Kind kind, std::uint32_t connection) {
+bool TranscriptWriter::begin(Kind kind, std::uint32_t connection, std::size_t bytes) {
+    full_ = full_ || written_ + pending_.size() + bytes > longest;
+    if (full_) {
+        return false;
+    }
     if (pending_.size() >= write_at_once) {
         write_out();
     }
@@ -155,16 +159,15 @@ void TranscriptWriter::begin(Kind kind, std::uint32_t connection) {
     number(connection);
     number(static_cast<std::uint64_t>((now - last_).count()));
     last_ = now;
+    return true;
 }
 
 void TranscriptWriter::put(Kind kind, std::uint32_t connection, Side side, nbd::Bytes bytes) {
-    if (written_ + pending_.size() + bytes.size() > longest) {
-        return;
+    if (begin(kind, connection, bytes.size())) {
+        pending_.push_back(static_cast<std::uint8_t>(side));
+        number(bytes.size());
+        pending_.insert(pending_.end(), bytes.begin(), bytes.end());
     }
-    begin(kind, connection);
-    pending_.push_back(static_cast<std::uint8_t>(side));
-    number(bytes.size());
-    pending_.insert(pending_.end(), bytes.begin(), bytes.end());
 }
 
 void TranscriptWriter::settle(std::uint32_t connection, Side side) {
@@ -173,8 +176,7 @@ void TranscriptWriter::settle(std::uint32_t connection, Side side) {
         return;
     }
     Run& run = found->second;
-    if (run.left_out > 0 && written_ + pending_.size() < longest) {
-        begin(Kind::left_out, connection);
+    if (run.left_out > 0 && begin(Kind::left_out, connection)) {
         pending_.push_back(static_cast<std::uint8_t>(side));
         number(run.left_out);
     }
@@ -202,9 +204,10 @@ void TranscriptWriter::data(std::uint32_t connection, Side side, nbd::Bytes byte
 
 void TranscriptWriter::ended(std::uint32_t connection, Side side, End how) {
     settle(connection, side);
-    begin(Kind::ended, connection);
-    pending_.push_back(static_cast<std::uint8_t>(side));
-    pending_.push_back(how == End::closed ? 0 : 1);
+    if (begin(Kind::ended, connection)) {
+        pending_.push_back(static_cast<std::uint8_t>(side));
+        pending_.push_back(how == End::closed ? 0 : 1);
+    }
 }
 
 void TranscriptWriter::stopped() {

@@ -57,7 +57,7 @@ class TranscriptWriter {
   public:
     /// Bytes of data that are kept at the beginning of each run of them.
     static constexpr std::size_t kept_data = 32;
-    /// No more than this is written, in bytes.
+    /// About as much is written, in bytes; what comes later is not in the transcript.
     static constexpr std::size_t longest = 16U << 20;
 
     using Clock = std::chrono::steady_clock;
@@ -75,7 +75,8 @@ class TranscriptWriter {
     void stopped();
 
   private:
-    void begin(TranscriptRecord::Kind kind, std::uint32_t connection);
+    /// Begins a record that has so many bytes; false if there is no room any more.
+    bool begin(TranscriptRecord::Kind kind, std::uint32_t connection, std::size_t bytes = 0);
     void number(std::uint64_t value);
     void put(TranscriptRecord::Kind kind, std::uint32_t connection, Side side, nbd::Bytes bytes);
     void settle(std::uint32_t connection, Side side);
@@ -90,6 +91,7 @@ class TranscriptWriter {
     std::ofstream file_;
     nbd::Buffer pending_;
     std::size_t written_ = 0;
+    bool full_ = false;
     Clock::time_point begin_ = Clock::now();
     std::chrono::microseconds last_{0};
     std::map<std::pair<std::uint32_t, Side>, Run> runs_;
