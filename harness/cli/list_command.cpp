@@ -38,9 +38,9 @@ void list_cases(const Catalogue& catalogue, const Selection& selection) {
 /// The requirements that the wire judge enforces, one a line.
 void list_rules(const Catalogue& catalogue) {
     for (const wire::Enforced& rule : wire::enforced_requirements()) {
-        const Requirement& requirement = catalogue.requirements.at(std::string(rule.requirement));
+        const auto found = catalogue.requirements.find(std::string(rule.requirement));
         fmt::print("{:<30} {:<7} {}\n", rule.requirement, rule.mandatory ? "MUST" : "SHOULD",
-                   requirement.text);
+                   found == catalogue.requirements.end() ? "" : found->second.text);
     }
 }
 

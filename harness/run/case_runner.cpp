@@ -158,9 +158,8 @@ class CaseRun {
             if (provoked || known || excused) {
                 continue;
             }
-            const Requirement& requirement = place_.catalogue->requirements.at(found.requirement);
             Finding finding;
-            finding.verdict = requirement.level == Level::must ? Verdict::fail : Verdict::warn;
+            finding.verdict = found.mandatory ? Verdict::fail : Verdict::warn;
             finding.party = found.by == wire::Side::server ? Party::server : Party::client;
             finding.requirement = found.requirement;
             finding.message = fmt::format("{} ({}{})", found.what, found.place,

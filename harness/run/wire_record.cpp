@@ -23,7 +23,8 @@ class WireRecord::Line final : public wire::JudgeObserver {
             ++known->times;
             return;
         }
-        findings.push_back({std::string(violation.requirement), violation.by, violation.what,
+        findings.push_back({std::string(violation.requirement), violation.by, violation.mandatory,
+                            violation.what,
                             fmt::format("connection {}, byte {} of the {}", number_, violation.offset,
                                         wire::name(violation.by)),
                             1, violation.by_ending});

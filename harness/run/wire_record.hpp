@@ -20,8 +20,9 @@ namespace harness {
 struct WireFinding {
     std::string requirement;
     wire::Side by = wire::Side::server;
-    std::string what;  ///< the first time
-    std::string place; ///< of the first time: "connection 1, byte 28 of the server"
+    bool mandatory = true; ///< a MUST
+    std::string what;      ///< the first time
+    std::string place;     ///< of the first time: "connection 1, byte 28 of the server"
     std::size_t times = 0;
     bool by_ending = false; ///< it is the end of a connection that breaks it
 };

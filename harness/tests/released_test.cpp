@@ -290,6 +290,18 @@ TEST_F(ReleasedServers, NoticeAClientThatDoesNotBelieveWhatItIsTold) {
            "RZ-SIZE-1");
 }
 
+TEST_F(ReleasedServers, NoticeOnTheWireWhoBreaksARule) {
+    const reports::RunResult result = run({"--every", "9", "--client-fault", "extend-on-read"});
+    EXPECT_NE(status_, 0);
+    EXPECT_THAT(result.cases,
+                ::testing::Contains(
+                    Field(&CaseResult::findings,
+                          ::testing::Contains(AllOf(Field(&reports::Finding::requirement, "RZ-AUTO-4"),
+                                                    Field(&reports::Finding::party, reports::Party::client),
+                                                    Field(&reports::Finding::step, "wire"))))))
+        << log();
+}
+
 TEST_F(ReleasedServers, RefuseOptionsThatMeanNothing) {
     (void)run({"--client", "libnbd"});
     EXPECT_THAT(log(), HasSubstr("--client libnbd: the suite resize-servers has one client"));

@@ -10,7 +10,7 @@ template <class Event>
 void Judge::apply(std::span<const Rule<Event>> rules, const Event& event, Side by) {
     for (const Rule<Event>& rule : rules) {
         if (Wrong wrong = rule.broken(event); !wrong.empty()) {
-            report(rule.requirement, by, std::move(wrong));
+            report(rule.requirement, by, rule.mandatory, std::move(wrong));
             state_.broke[static_cast<int>(by)] = state_.broken_by(by) || rule.mandatory;
         }
     }

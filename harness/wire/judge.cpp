@@ -12,10 +12,10 @@ Judge::Judge(JudgeObserver& observer, KnownSizes& sizes)
   : observer_(observer)
   , sizes_(sizes) {}
 
-void Judge::report(std::string_view requirement, Side by, std::string what) {
+void Judge::report(std::string_view requirement, Side by, bool mandatory, std::string what) {
     const Stream& from = stream(by);
     observer_.violation(
-        {requirement, by, std::move(what), from.message, from.position - from.message, ending_});
+        {requirement, by, mandatory, std::move(what), from.message, from.position - from.message, ending_});
 }
 
 void Judge::lose(std::string why) {

@@ -17,6 +17,7 @@ namespace wire {
 struct Violation {
     std::string_view requirement; ///< its identifier in scenarios/requirements
     Side by = Side::server;
+    bool mandatory = true;    ///< a MUST
     std::string what;         ///< for people
     std::uint64_t offset = 0; ///< where the message begins among the bytes of that side
     std::uint64_t length = 0; ///< bytes of the message that had come by then
@@ -81,7 +82,7 @@ class Judge {
   private:
     template <class Event>
     void apply(std::span<const Rule<Event>> rules, const Event& event, Side by);
-    void report(std::string_view requirement, Side by, std::string what);
+    void report(std::string_view requirement, Side by, bool mandatory, std::string what);
     template <class Describe>
     void say(Side from, const Describe& describe);
     void lose(std::string why);
