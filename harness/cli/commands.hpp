@@ -30,6 +30,7 @@ struct RunOptions {
     unsigned jobs = 0;                      ///< 0: chosen by the number of processors
     std::filesystem::path out;
     bool quiet = false;
+    bool unjudged = false;      ///< without the wire judge: clients connect to the servers themselves
     bool junit_members = false; ///< in the JUnit file, every case that is rolled up elsewhere
     bool deviations_as_skipped = false;
 };

@@ -123,6 +123,9 @@ int run(int argc, char** argv) {
     run_app->add_option("--require", run_options.required, "A peer that must be installed. May be repeated.")
         ->type_name("PEER");
     run_app->add_flag("--quiet,-q", run_options.quiet, "No progress bar");
+    run_app->add_flag(
+        "--unjudged", run_options.unjudged,
+        "Let clients connect to servers directly, so that nobody judges what goes over the wire");
     run_app->add_flag("--deviations-as-skipped", run_options.deviations_as_skipped,
                       "In the JUnit file, listed deviations are skipped cases rather than failures");
 

@@ -102,7 +102,8 @@ void run_released(const std::string& name, const Catalogue& base, const Versions
     std::vector<reports::CaseResult> results;
     {
         ServerPool pool(workspace, common.programs);
-        const RunPlace place{&suite.catalogue, &versions, common.programs, &workspace, &pool, options.out};
+        const RunPlace place{&suite.catalogue, &versions,        common.programs, &workspace, &pool,
+                             options.out,      !options.unjudged};
         Progress progress(cases.size(), "cases", options.quiet);
         VerdictCounts counts;
         results = run_cases(cases, place, options.jobs == 0 ? default_jobs() : options.jobs,

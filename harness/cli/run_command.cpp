@@ -143,7 +143,8 @@ void run_interop(const Catalogue& catalogue, std::vector<Case> cases, const Vers
     std::erase_if(cases, [&](const Case& item) { return !installed(item, versions); });
     {
         ServerPool pool(workspace, common.programs);
-        const RunPlace place{&catalogue, &versions, common.programs, &workspace, &pool, options.out};
+        const RunPlace place{&catalogue, &versions,   common.programs,  &workspace,
+                             &pool,      options.out, !options.unjudged};
         Progress progress(cases.size(), "cases", options.quiet);
         VerdictCounts counts;
         run.cases = run_cases(cases, place, options.jobs == 0 ? default_jobs() : options.jobs,

@@ -130,14 +130,14 @@ class CaseRun {
         }
         if (tap_) {
             tap_->forward_to(server_.address());
-        } else {
+        } else if (place_.judged) {
             tap_ = std::make_unique<Tap>(server_.address(), scratch_ / "t", wire_);
         }
     }
 
-    /// Where the client finds an export, through the tap.
+    /// Where the client finds an export, through the tap if there is one.
     [[nodiscard]] std::string uri(const std::optional<std::string>& export_name = std::nullopt) const {
-        return server_.uri(export_name, tap_->address());
+        return tap_ ? server_.uri(export_name, tap_->address()) : server_.uri(export_name);
     }
 
     /// Adds what the wire judge has found, but for what the scenario makes the client do, and what is found

@@ -21,6 +21,7 @@ struct RunPlace {
     Workspace* workspace = nullptr; ///< gone after the run
     ServerPool* pool = nullptr;
     std::filesystem::path out; ///< kept: cases/ID/…
+    bool judged = true;        ///< a tap stands between the peers, and the wire judge looks on
 };
 
 /// Runs a case from the server's start to its end and judges it. Whatever the peers do ends in a verdict.
