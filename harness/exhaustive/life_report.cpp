@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 namespace harness {
@@ -53,6 +55,36 @@ reports::CaseResult unexpected_case(const LifeSuite& suite, const Knobs& knobs, 
     return result;
 }
 
+/// What the judge found on the wire, each requirement a case; or one that it found nothing.
+std::vector<reports::CaseResult> wire_cases(const LifeSuite& suite, const Lives& lives) {
+    std::vector<reports::CaseResult> cases;
+    const auto add = [&](const std::string& name) -> reports::CaseResult& {
+        reports::CaseResult result = new_case(suite);
+        result.title = "What goes over the wire in lives";
+        result.scenario = "resize-life-wire";
+        result.id = fmt::format("{}/{}/{}", server_name, client_name, name);
+        cases.push_back(std::move(result));
+        return cases.back();
+    };
+    for (const WireFinding& found : lives.wire) {
+        reports::CaseResult& result =
+            add(fmt::format("resize-life-wire {} by the {}", found.requirement, wire::name(found.by)));
+        result.verdict = found.mandatory ? reports::Verdict::fail : reports::Verdict::warn;
+        result.party = found.by == wire::Side::server ? reports::Party::server : reports::Party::client;
+        result.reason = fmt::format("{} ({}; {} times)", found.what, found.place, found.times);
+        result.findings.push_back(
+            {result.verdict, result.party, found.requirement, "wire", result.reason, ""});
+    }
+    if (lives.wire.empty() && lives.judged_connections > 0) {
+        add("resize-life-wire")
+            .observations.push_back(
+                {fmt::format("connections judged (those of each combination whose number {} divides)",
+                             suite.judge_every),
+                 std::to_string(lives.judged_connections)});
+    }
+    return cases;
+}
+
 } // namespace
 
 std::vector<reports::CaseResult> life_cases(const LifeSuite& suite, const Knobs& knobs, const Oracle& oracle,
@@ -84,6 +116,7 @@ std::vector<reports::CaseResult> life_cases(const LifeSuite& suite, const Knobs&
     for (const UnexpectedLife& life : lives.unexpected) {
         cases.push_back(unexpected_case(suite, knobs, oracle, life));
     }
+    std::ranges::move(wire_cases(suite, lives), std::back_inserter(cases));
     return cases;
 }
 

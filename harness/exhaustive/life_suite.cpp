@@ -39,6 +39,10 @@ LifeSuite load_life_suite(const std::filesystem::path& file) {
     suite.server_per = map.required("server-per").text();
     suite.server = read_command(map.required("server"), {"bin", "control", "socket", "value"});
     suite.client = read_command(map.required("client"), {"bin"});
+    YamlMap judging = map.required("judge").map();
+    suite.judge_every = judging.required("every").number();
+    suite.provokes = judging.required("provokes").texts();
+    judging.finish();
     suite.export_keys = map.required("export").text();
     map.finish();
     return suite;

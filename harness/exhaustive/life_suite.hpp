@@ -16,7 +16,10 @@ struct LifeSuite {
     std::vector<std::string> server; ///< how to start it; {bin}, {socket}, {control} and {value}, that of the
                                      ///< knob, are filled in
     std::vector<std::string> client; ///< how to start its driver; {bin} is filled in
-    std::string export_keys;         ///< what is added to the knobs in an export name: "size=1MiB,limit=4MiB"
+    std::size_t judge_every =
+        0; ///< each combination whose number this divides is judged on the wire; 0: none
+    std::vector<std::string> provokes; ///< requirements that lives make the client break on the wire
+    std::string export_keys; ///< what is added to the knobs in an export name: "size=1MiB,limit=4MiB"
 };
 
 /// Reads a suite. Throws CatalogueError with file, line and column.

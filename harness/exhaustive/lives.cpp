@@ -2,6 +2,7 @@
 
 #include "harness/catalogue/placeholders.hpp"
 #include "harness/exhaustive/life_driver.hpp"
+#include "harness/exhaustive/life_judge.hpp"
 #include "harness/process/errors.hpp"
 #include "harness/process/socket.hpp"
 #include "harness/process/workspace.hpp"
@@ -31,6 +32,8 @@ constexpr std::size_t orders_ahead = 8;
 constexpr std::chrono::seconds patience{20};
 constexpr std::chrono::seconds start_limit{10};
 constexpr std::chrono::milliseconds stop_grace{2000};
+/// How long connections may take to end after the last life.
+constexpr std::chrono::milliseconds settle_limit{1000};
 /// A thread tells how far it is after this many lives.
 constexpr std::size_t lives_per_report = 32;
 /// Peers that end again and again are given up.
@@ -49,9 +52,20 @@ class SharedServer {
                          {"control", control_.string()},
                          {"value", value}};
         start();
+        if (place.suite->judge_every > 0) {
+            tap_ = std::make_unique<Tap>(UnixAddress{socket_}, folder / ("t." + value), judge_);
+        }
     }
+    ~SharedServer() { judge_.interfere(); }
+    SharedServer(const SharedServer&) = delete;
+    SharedServer& operator=(const SharedServer&) = delete;
 
-    [[nodiscard]] const std::filesystem::path& socket() const { return socket_; }
+    /// Where the client of a combination finds the server: some are judged on the way.
+    [[nodiscard]] std::string socket(std::size_t combination) const {
+        return tap_ && combination % place_.suite->judge_every == 0
+                   ? std::get<UnixAddress>(tap_->address()).path.string()
+                   : socket_.string();
+    }
     [[nodiscard]] const std::filesystem::path& control() const { return control_; }
 
     /// Where the server has ended: how, once; and it runs again. Nothing if it runs.
@@ -60,6 +74,7 @@ class SharedServer {
         if (process_->running()) {
             return std::nullopt;
         }
+        judge_.interfere();
         const Exit exit = process_->stop(stop_grace);
         std::string how = fmt::format("the server {}: {}", exit.describe(), process_->error_tail(500));
         if (++restarts_ > most_restarts) {
@@ -67,6 +82,33 @@ class SharedServer {
         }
         start();
         return how;
+    }
+
+    /// Adds what was judged on the way to it, when no life is led any more.
+    void add_to(Lives& lives) {
+        if (!tap_) {
+            return;
+        }
+        tap_->wait_idle(Clock::now() + settle_limit);
+        judge_.interfere();
+        tap_->stop();
+        lives.judged_connections += judge_.judged();
+        for (WireFinding& finding : judge_.findings()) {
+            const bool provoked = finding.by == wire::Side::client &&
+                                  std::ranges::find(place_.suite->provokes, finding.requirement) !=
+                                      place_.suite->provokes.end();
+            if (provoked) {
+                continue;
+            }
+            const auto known = std::ranges::find_if(lives.wire, [&](const WireFinding& other) {
+                return other.requirement == finding.requirement && other.by == finding.by;
+            });
+            if (known != lives.wire.end()) {
+                known->times += finding.times;
+            } else {
+                lives.wire.push_back(std::move(finding));
+            }
+        }
     }
 
   private:
@@ -92,6 +134,8 @@ class SharedServer {
     std::mutex mutex_;
     std::unique_ptr<Process> process_;
     unsigned restarts_ = 0;
+    LifeJudge judge_;
+    std::unique_ptr<Tap> tap_;
 };
 
 /// Maps the tables' questions to the positions of the driver's answers.
@@ -127,6 +171,15 @@ class Servers {
 
     /// The one for this combination.
     [[nodiscard]] SharedServer& of(std::size_t combination) { return *servers_[value(combination)]; }
+
+    /// Adds what was judged on the wire.
+    void add_to(Lives& lives) {
+        for (const auto& server : servers_) {
+            if (server) {
+                server->add_to(lives);
+            }
+        }
+    }
 
   private:
     static std::size_t column(const LifePlace& place) {
@@ -244,7 +297,7 @@ class Worker {
         const Combination combination = knobs.combination(index);
         SharedServer& server = work_.servers.of(index);
         const LifeOrder order{index,
-                              server.socket().string(),
+                              server.socket(index),
                               server.control().string(),
                               export_name(index),
                               knobs.text(Side::client, combination.client),
@@ -376,6 +429,7 @@ Lives lead_lives(const LifePlace& place, const std::vector<std::size_t>& combina
         std::ranges::move(part.unexpected, std::back_inserter(all.unexpected));
         all.as_expected |= part.as_expected;
     }
+    servers.add_to(all);
     std::ranges::sort(all.unexpected, {}, &UnexpectedLife::combination);
     if (all.unexpected.size() > most_unexpected) {
         all.unexpected.resize(most_unexpected);

@@ -4,6 +4,7 @@
 
 #include "harness/exhaustive/life_suite.hpp"
 #include "harness/knobs/oracle.hpp"
+#include "harness/run/wire_record.hpp"
 #include "reports/result.hpp"
 
 #include <cstddef>
@@ -41,6 +42,8 @@ struct Lives {
     std::size_t unexpected_count = 0;
     std::vector<UnexpectedLife> unexpected; ///< in the order of the combinations, at most `most_unexpected`
     CombinationSet as_expected;             ///< those that lived as they should
+    std::size_t judged_connections = 0;     ///< on the wire, to their ends
+    std::vector<WireFinding> wire;          ///< what the wire judge found, but for what lives provoke
 };
 
 /// More unexpected lives than this are counted, but not kept.

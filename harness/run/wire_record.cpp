@@ -15,19 +15,7 @@ class WireRecord::Line final : public wire::JudgeObserver {
       , judge_(*this, record.sizes_) {}
 
     void violation(const wire::Violation& violation) override {
-        auto& findings = record_.findings_;
-        const auto known = std::ranges::find_if(findings, [&](const WireFinding& finding) {
-            return finding.requirement == violation.requirement && finding.by == violation.by;
-        });
-        if (known != findings.end()) {
-            ++known->times;
-            return;
-        }
-        findings.push_back({std::string(violation.requirement), violation.by, violation.mandatory,
-                            violation.what,
-                            fmt::format("connection {}, byte {} of the {}", number_, violation.offset,
-                                        wire::name(violation.by)),
-                            1, violation.by_ending});
+        note(record_.findings_, violation, fmt::format("connection {}", number_));
     }
 
     void took(wire::Side from, nbd::Bytes bytes, bool bulk) override {
@@ -42,6 +30,20 @@ class WireRecord::Line final : public wire::JudgeObserver {
     std::uint32_t number_;
     wire::Judge judge_;
 };
+
+void note(std::vector<WireFinding>& findings, const wire::Violation& violation, const std::string& where) {
+    const auto known = std::ranges::find_if(findings, [&](const WireFinding& finding) {
+        return finding.requirement == violation.requirement && finding.by == violation.by;
+    });
+    if (known != findings.end()) {
+        ++known->times;
+        return;
+    }
+    findings.push_back(
+        {std::string(violation.requirement), violation.by, violation.mandatory, violation.what,
+         fmt::format("{}, byte {} of the {}", where, violation.offset, wire::name(violation.by)), 1,
+         violation.by_ending});
+}
 
 WireRecord::WireRecord(const std::filesystem::path& transcript, const std::string& title)
   : transcript_(transcript, title) {}

@@ -27,6 +27,10 @@ struct WireFinding {
     bool by_ending = false; ///< it is the end of a connection that breaks it
 };
 
+/// Adds a violation to what was found: a new finding, or one time more of a known one. `where` says on which
+/// connection.
+void note(std::vector<WireFinding>& findings, const wire::Violation& violation, const std::string& where);
+
 /// Judges all connections of a case and writes them down. For the tap's thread and another one.
 class WireRecord final : public TapObserver {
   public:

@@ -88,8 +88,23 @@ TEST_F(LivesTest, CombinationsLiveAsTheyShould) {
         ADD_FAILURE() << knobs_.text(knobs_.combination(life.combination)) << ": " << life.reason
                       << (life.wrong.empty() ? "" : oracle_.questions()[life.wrong.front().question].name);
     }
+    EXPECT_GT(lives.judged_connections, combinations.size() / suite_.judge_every);
+    for (const WireFinding& finding : lives.wire) {
+        ADD_FAILURE() << finding.requirement << " by the " << wire::name(finding.by) << ": " << finding.what;
+    }
+    // One for each configuration of the server, and one for what went over the wire.
     const auto cases = life_cases(suite_, knobs_, oracle_, lives, false);
-    EXPECT_THAT(cases, SizeIs(knobs_.configurations(Side::server).size()));
+    EXPECT_THAT(cases, SizeIs(knobs_.configurations(Side::server).size() + 1));
+}
+
+TEST_F(LivesTest, ABrokenRuleShowsOnTheWire) {
+    // Every combination of this sample is judged.
+    const Lives lives = lead(sample(17 * 30), {"chunk-unknown-flag"});
+    EXPECT_THAT(lives.wire, ::testing::Contains(::testing::Field(&WireFinding::requirement, "RZ-CHUNK-1")));
+    EXPECT_THAT(lives.wire, ::testing::Each(::testing::Field(&WireFinding::by, wire::Side::server)));
+    const auto cases = life_cases(suite_, knobs_, oracle_, lives, false);
+    EXPECT_EQ(cases.back().verdict, reports::Verdict::fail);
+    EXPECT_EQ(cases.back().party, reports::Party::server);
 }
 
 /// Faults that a single life does not meet; the references' own tests show that they make a difference.
