@@ -37,6 +37,7 @@ Deviation read_deviation(const YamlNode& node, const Requirements& requirements)
     deviation.scenarios = map.required("scenarios").texts();
     map.optional("with", [&](const YamlNode& value) { deviation.others = value.texts(); });
     deviation.reason = map.required("reason").text();
+    map.optional("transcript", [&](const YamlNode& value) { deviation.transcript = value.text(); });
     map.finish();
     if (deviation.rule.empty() && (deviation.verdict == "fail" || deviation.verdict == "warn")) {
         node.fail("a fail or warn names the 'rule' that is broken");

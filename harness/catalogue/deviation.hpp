@@ -20,6 +20,7 @@ struct Deviation {
     std::vector<std::string> scenarios; ///< globs
     std::vector<std::string> others;    ///< labels of the other side, with globs; empty for all
     std::string reason;
+    std::string transcript; ///< the shortest exchange that shows it on the wire, for people; may be empty
     Position position;
 };
 

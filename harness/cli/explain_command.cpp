@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <set>
+#include <sstream>
 
 namespace harness {
 namespace {
@@ -92,6 +93,10 @@ int explain_command(const CommonOptions& common, const std::string& requirement)
         if (deviation.rule == requirement) {
             fmt::print("known deviation:   {} ({} {})\n", deviation.id, fmt::join(deviation.peers, ", "),
                        deviation.versions.text());
+            std::istringstream lines(deviation.transcript);
+            for (std::string line; std::getline(lines, line);) {
+                fmt::print("                     {}\n", line);
+            }
         }
     }
     return exit_ok;
