@@ -139,9 +139,10 @@ class Connection {
         tcp.ack_seq((flags & Tins::TCP::ACK) != 0 ? sequence_[static_cast<int>(other(from))] : 0);
         tcp.flags(static_cast<Tins::small_uint<12>>(static_cast<std::uint16_t>(flags)));
         tcp.window(65535);
-        Tins::IP ip = Tins::IP("127.0.0.1", "127.0.0.1") / tcp;
+        Tins::IP ip("127.0.0.1", "127.0.0.1");
+        ip /= tcp;
         if (!payload.empty()) {
-            ip = ip / Tins::RawPDU(payload.data(), static_cast<std::uint32_t>(payload.size()));
+            ip /= Tins::RawPDU(payload.data(), static_cast<std::uint32_t>(payload.size()));
         }
         const auto bytes = ip.serialize();
         blocks_.packet(at, {bytes.begin(), bytes.end()});
