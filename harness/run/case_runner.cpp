@@ -144,6 +144,9 @@ class CaseRun {
     /// already.
     void report_wire() {
         current_ = "wire";
+        for (const std::string& why : wire_.not_judged()) {
+            result_.observations.push_back({"not judged to its end on the wire", why});
+        }
         for (const WireFinding& found : wire_.findings()) {
             const bool provoked = found.by == wire::Side::client &&
                                   std::ranges::find(item_.scenario->provokes, found.requirement) !=

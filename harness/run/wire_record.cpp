@@ -75,6 +75,18 @@ void WireRecord::interfere() {
     }
 }
 
+std::vector<std::string> WireRecord::not_judged() const {
+    const std::scoped_lock lock(mutex_);
+    std::vector<std::string> reasons;
+    for (const auto& [number, line] : lines_) {
+        const std::string& why = line->judge().lost();
+        if (!why.empty() && std::ranges::find(reasons, why) == reasons.end()) {
+            reasons.push_back(why);
+        }
+    }
+    return reasons;
+}
+
 std::vector<WireFinding> WireRecord::findings() const {
     const std::scoped_lock lock(mutex_);
     return findings_;

@@ -46,6 +46,9 @@ class WireRecord final : public TapObserver {
     /// doing.
     void interfere();
 
+    /// Why connections were not judged to their ends, each reason once: "TLS is in use".
+    [[nodiscard]] std::vector<std::string> not_judged() const;
+
     /// What was found, in the order of the first times.
     [[nodiscard]] std::vector<WireFinding> findings() const;
 

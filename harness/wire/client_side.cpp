@@ -152,7 +152,10 @@ void Judge::on_request_header(nbd::Bytes bytes) {
     }
     request_ = {};
     request_.request = request.value();
-    const std::uint64_t payload = nbd::payload_length(request_.request, state_.style());
+    // A write carries its data, also where the flag that says so is missing.
+    const std::uint64_t payload = request_.is(nbd::Command::write)
+                                      ? request_.request.length
+                                      : nbd::payload_length(request_.request, state_.style());
     Stream& in = stream(Side::client);
     if (request_.is(nbd::Command::block_status) && payload > 0 && payload <= longest_kept) {
         in.await(Expect::request_payload, static_cast<std::size_t>(payload));

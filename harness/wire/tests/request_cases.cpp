@@ -107,7 +107,8 @@ std::vector<RuleCase> request_cases() {
          [](C& c) {
              nbd::Buffer bytes;
              nbd::encode_request_to(bytes, {0, Command::write, 1, 0, 512}, nbd::HeaderStyle::extended);
-             c.extended().client(bytes);
+             bytes.resize(bytes.size() + 512);
+             c.extended().client(bytes).request(Command::disc, 0, 0);
          }},
         {"PAYLOAD-LEN-PLACE", client, [](C& c) { c.extended().request(Command::write, 0, 512); },
          [](C& c) { c.extended().request(Command::read, 0, 512, asked::payload_len); }},
