@@ -181,7 +181,7 @@ void Judge::on_request(nbd::Bytes payload) {
     const nbd::Request request = request_.request;
     request_.number = ++state_.requests;
     request_.size_had_moved = state_.size_moved;
-    request_.effect_ = effect_of(request, query ? &*query : nullptr);
+    request_.effect = effect_of(request, query ? &*query : nullptr);
     say(Side::client,
         [&] { return nbd::describe(request) + (query ? ": " + nbd::describe(*query) : std::string()); });
     const bool payload_counts = request.type == nbd::Command::read || request.type == nbd::Command::write;

@@ -290,7 +290,7 @@ void Judge::finish_reply(const OpenRequest& open, bool simple) {
         size_told(open.request.offset);
     }
     const bool writes = open.is(nbd::Command::write) || open.is(nbd::Command::write_zeroes);
-    if (writes && open.effect() > 0 && open.end() > state_.largest_size) {
+    if (writes && open.effect > 0 && open.end() > state_.largest_size) {
         size_told(open.end());
     }
 }

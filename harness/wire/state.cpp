@@ -49,7 +49,7 @@ bool Coverage::contains(std::uint64_t at) const {
 }
 
 std::uint64_t OpenRequest::end() const {
-    return request.offset > end_of_all - effect_ ? end_of_all : request.offset + effect_;
+    return request.offset > end_of_all - effect ? end_of_all : request.offset + effect;
 }
 
 bool State::fixed() const {

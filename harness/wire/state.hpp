@@ -89,6 +89,7 @@ class Coverage {
 struct OpenRequest {
     nbd::Request request;
     std::uint64_t number = 0; ///< of the request on its connection, from 1
+    std::uint64_t effect = 0; ///< bytes of the export that it is about
 
     std::size_t chunks = 0; ///< how many came
     std::size_t pieces = 0; ///< how many of them left something to remember
@@ -110,16 +111,12 @@ struct OpenRequest {
 
     [[nodiscard]] bool is(nbd::Command command) const { return request.type == command; }
     [[nodiscard]] bool has(std::uint16_t command_flag) const { return (request.flags & command_flag) != 0; }
-    /// The number of bytes of the export that the request is about.
-    [[nodiscard]] std::uint64_t effect() const { return effect_; }
     /// Where the request ends in the export; 2^64-1 if that does not fit 64 bits.
     [[nodiscard]] std::uint64_t end() const;
     /// True for a subscription of the RESIZE extension.
     [[nodiscard]] bool is_subscription() const {
         return is(nbd::Command::resize) && has(nbd::command_flag::notify);
     }
-
-    std::uint64_t effect_ = 0;
 };
 
 /// What is known of a connection at a moment.

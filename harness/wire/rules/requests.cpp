@@ -83,8 +83,8 @@ Wrong beyond_the_end(const RequestEvent& event) {
         return {};
     }
     const std::uint64_t size = event.state.largest_size;
-    return event.request().offset > size || event.open.effect() > size - event.request().offset
-               ? fmt::format("{} bytes from {} on, the export has {}", event.open.effect(),
+    return event.request().offset > size || event.open.effect > size - event.request().offset
+               ? fmt::format("{} bytes from {} on, the export has {}", event.open.effect,
                              event.request().offset, size)
                : Wrong();
 }
@@ -95,8 +95,8 @@ Wrong misaligned(const RequestEvent& event) {
         return {};
     }
     const std::uint32_t block = event.state.min_block();
-    return event.request().offset % block != 0 || event.open.effect() % block != 0
-               ? fmt::format("{} bytes from {} on, the minimum block size is {}", event.open.effect(),
+    return event.request().offset % block != 0 || event.open.effect % block != 0
+               ? fmt::format("{} bytes from {} on, the minimum block size is {}", event.open.effect,
                              event.request().offset, block)
                : Wrong();
 }
@@ -203,7 +203,7 @@ constexpr Rule<RequestEvent> rules[] = {
      recommended},
     {"REQUEST-NOT-EMPTY",
      [](const RequestEvent& event) {
-         return when(has_range(event) && !event.is(Command::cache) && event.open.effect() == 0,
+         return when(has_range(event) && !event.is(Command::cache) && event.open.effect == 0,
                      "the length is 0");
      },
      recommended},

@@ -207,8 +207,8 @@ constexpr Rule<RequestEvent> requests[] = {
          const std::uint64_t low = std::min(event.request().offset, event.state.entered->size);
          const std::uint64_t high = std::max(event.request().offset, event.state.entered->size);
          for (const auto& [cookie, open] : event.state.open) {
-             if (open.effect() > 0 && open.end() > low && open.request.offset < high) {
-                 return fmt::format("a request for {} bytes from {} on is open", open.effect(),
+             if (open.effect > 0 && open.end() > low && open.request.offset < high) {
+                 return fmt::format("a request for {} bytes from {} on is open", open.effect,
                                     open.request.offset);
              }
          }
@@ -324,7 +324,7 @@ constexpr Rule<ReplyEvent> replies[] = {
     {"RZ-AUTO-5",
      [](const ReplyEvent& event) {
          const bool reads = event.is(Command::read) || event.is(Command::trim) || event.is(Command::cache);
-         const bool beyond = event.open.effect() > 0 && event.open.end() > event.state.largest_size;
+         const bool beyond = event.open.effect > 0 && event.open.end() > event.state.largest_size;
          return when(reads && beyond && !event.failed() && event.state.entered->resize &&
                          !event.state.can_resize(can::external),
                      "it succeeded beyond the end of an export that only this client can make longer");
