@@ -106,6 +106,16 @@ Catalogue load_catalogue(const fs::path& directory) {
         probe.fail(fmt::format("the probe '{}' is not the name of a client with a driver", probe.text()));
     }
     catalogue.prober = std::make_shared<const Peer>(*probing);
+    for (const Peer& peer : catalogue.peers) {
+        for (const auto& [requirement, reason] : peer.excused) {
+            if (!catalogue.requirements.contains(requirement)) {
+                throw CatalogueError(
+                    {peer.file, 0, 0},
+                    fmt::format("'excused' names the requirement '{}', which is not in the catalogue",
+                                requirement));
+            }
+        }
+    }
 
     std::map<std::string, Position> seen;
     for (const fs::path& file : yaml_files(directory / "interop")) {

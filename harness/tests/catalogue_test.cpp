@@ -336,5 +336,17 @@ TEST(Conditions, TheFirstThatDoesNotHoldIsNamed) {
     EXPECT_THAT(unmet({{"trim", {"yes"}}}, {}), HasSubstr("trim is not known"));
 }
 
+TEST(CatalogueTest, NobodyIsExcusedFromWhatIsNoRequirement) {
+    TempCatalogue files;
+    const std::string before = "role: client\n";
+    const std::string text = read_file(files.path() / "peers/prober.yaml");
+    files.write("peers/prober.yaml",
+                std::string(text).replace(text.find(before), before.size(),
+                                          before + "excused: { CLIENT-DUTY: it is told to }\n"));
+    EXPECT_EQ(files.load().peer("prober", "client")->excused.at("CLIENT-DUTY"), "it is told to");
+    files.replace("peers/prober.yaml", "CLIENT-DUTY: it", "CLIENT-DUTIES: it");
+    EXPECT_THAT(files.error(), ::testing::HasSubstr("'CLIENT-DUTIES', which is not in the catalogue"));
+}
+
 } // namespace
 } // namespace harness
