@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -9,16 +11,27 @@
 namespace harness {
 
 /// A number of bytes as scenarios write it: terms joined by + and -, each a number with an optional unit
-/// (KiB, MiB, GiB, TiB) or `size`, the size of the scenario's export, which may be divided: "size/2-4KiB+1".
+/// (KiB, MiB, GiB, TiB), a number in hex (0x1f), a power of two (2^63), or a variable such as `size`, the
+/// size of the scenario's export, which may be divided or multiplied: "size/2-4KiB+1".
 class SizeExpression {
   public:
-    /// Throws std::invalid_argument with a message for people.
-    static SizeExpression parse(std::string_view text);
+    /// What `size` stands for alone.
+    static constexpr std::string_view only_size[] = {"size"};
+
+    /// `variables` are the names that may occur. Throws std::invalid_argument with a message for people.
+    static SizeExpression parse(std::string_view text,
+                                std::span<const std::string_view> variables = only_size);
 
     SizeExpression() = default;
     /// A fixed number of bytes.
     explicit SizeExpression(std::uint64_t bytes)
-      : terms_{{false, false, bytes}} {}
+      : terms_{{false, {}, bytes, false}} {}
+
+    /// The value of a variable; may throw std::invalid_argument where it has none.
+    using Lookup = std::function<std::uint64_t(const std::string& variable)>;
+
+    /// The value. Throws std::invalid_argument if it is below 0 or above 2^64-1.
+    [[nodiscard]] std::uint64_t evaluate(const Lookup& lookup) const;
 
     /// The value for an export of `size` bytes. Throws std::invalid_argument if it is below 0 or above
     /// 2^64-1.
@@ -30,9 +43,12 @@ class SizeExpression {
   private:
     struct Term {
         bool negative;
-        bool of_size; ///< `size / value` rather than `value`
-        std::uint64_t value;
+        std::string variable; ///< empty for a number
+        std::uint64_t value;  ///< the number, or what the variable is divided or multiplied by
+        bool multiplied;
     };
+    [[nodiscard]] std::uint64_t sum(const Lookup& lookup, const std::string& range_message) const;
+
     std::vector<Term> terms_;
     std::string text_;
 };

@@ -44,8 +44,9 @@ INSTANTIATE_TEST_SUITE_P(
                       GoodSize{"size", mib, mib}, GoodSize{"size/2", mib, mib / 2}, GoodSize{"size/3", 10, 3},
                       GoodSize{"size-4KiB", mib, mib - 4 * kib}, GoodSize{"size+1GiB", mib, mib + gib},
                       GoodSize{"size/2-4KiB+1", mib, mib / 2 - 4 * kib + 1}, GoodSize{"size-size", mib, 0},
-                      GoodSize{"1-2+size", 1, 0}, GoodSize{"18446744073709551615", 0, most},
-                      GoodSize{"size+size-size", most, most},
+                      GoodSize{"1-2+size", 1, 0}, GoodSize{"size*2", 5, 10}, GoodSize{"0x1F", 0, 31},
+                      GoodSize{"2^63-1", 0, most / 2}, GoodSize{"2^10KiB", 0, mib},
+                      GoodSize{"18446744073709551615", 0, most}, GoodSize{"size+size-size", most, most},
                       GoodSize{"16777215TiB", 0, most - (most >> 24)}));
 
 struct BadSize {
@@ -67,9 +68,10 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(BadSize{"", "expected"}, BadSize{"-1", "expected"}, BadSize{"four", "expected"},
                       BadSize{"4kib", "unit"}, BadSize{"4 KiB", "unit"}, BadSize{"4KB", "unit"},
                       BadSize{"4K", "unit"}, BadSize{"1.5MiB", "unit"}, BadSize{"sizes", "expected"},
-                      BadSize{"size*2", "expected"}, BadSize{"size/", "expected"},
-                      BadSize{"size/0", "divides by zero"}, BadSize{"size+", "expected"},
-                      BadSize{"size--1", "expected"}, BadSize{"0x10", "expected"},
+                      BadSize{"size*", "expected"}, BadSize{"size*4294967296", "2^64-1"},
+                      BadSize{"size/", "expected"}, BadSize{"size/0", "divides by zero"},
+                      BadSize{"size+", "expected"}, BadSize{"size--1", "expected"}, BadSize{"0x", "expected"},
+                      BadSize{"2^64", "2^64-1"}, BadSize{"2^", "expected"},
                       BadSize{"18446744073709551616", "2^64-1"}, BadSize{"16777216TiB", "2^64-1"},
                       BadSize{"99999999999999999999999", "2^64-1"}));
 
@@ -79,6 +81,18 @@ TEST(SizeExpression, OutOfRangeValuesAreRefused) {
         HasSubstr("'size-4KiB' is out of range for an export of 1024 bytes"));
     EXPECT_THROW((void)SizeExpression::parse("size+1").evaluate(most), std::invalid_argument);
     EXPECT_THROW((void)SizeExpression::parse("size+size").evaluate(most), std::invalid_argument);
+}
+
+TEST(SizeExpression, VariablesAreLookedUpByTheirNames) {
+    constexpr std::string_view variables[] = {"size", "min", "minute"};
+    const SizeExpression expression = SizeExpression::parse("size-minute*2+min/3", variables);
+    const auto lookup = [](const std::string& name) {
+        return name == "size" ? std::uint64_t{100} : name == "min" ? std::uint64_t{10} : std::uint64_t{7};
+    };
+    EXPECT_EQ(expression.evaluate(lookup), 100U - 14U + 3U);
+    EXPECT_THAT(message_of<std::invalid_argument>([&] { (void)SizeExpression::parse("max", variables); }),
+                HasSubstr("'minute' is expected"));
+    EXPECT_THROW((void)SizeExpression::parse("min-size", variables).evaluate(lookup), std::invalid_argument);
 }
 
 TEST(SizeExpression, AFixedNumberNeedsNoText) {
