@@ -22,12 +22,25 @@ void check_deviation(const Deviation& deviation, const Conformance& conformance)
                                return glob_match(pattern, "check/" + made.name);
                            });
         if (!known) {
-            throw CatalogueError(deviation.position,
-                                 fmt::format("the deviation '{}' speaks of the case '{}', which there is not: "
-                                             "check/NAME or check/wire-REQUIREMENT",
-                                             deviation.id, pattern));
+            throw CatalogueError(
+                deviation.position,
+                fmt::format("the deviation '{}' speaks of the case '{}', which there is not: "
+                            "check/NAME or check/wire-REQUIREMENT",
+                            deviation.id, pattern));
         }
     }
+}
+
+std::vector<SelfTarget> load_targets(const YamlNode& document) {
+    YamlMap top = document.map();
+    std::vector<SelfTarget> targets;
+    for (const YamlNode& node : top.required("targets").list()) {
+        YamlMap map = node.map();
+        targets.push_back({map.required("target").text(), map.required("options").texts()});
+        map.finish();
+    }
+    top.finish();
+    return targets;
 }
 
 } // namespace
@@ -38,6 +51,7 @@ Conformance load_conformance(const Catalogue& catalogue) {
     for (const fs::path& file : yaml_files(directory / "server")) {
         load_server_cases(YamlNode::load(file), catalogue.requirements, conformance.server_cases);
     }
+    conformance.targets = load_targets(YamlNode::load(directory / "targets.yaml"));
     if (fs::exists(directory / "deviations.yaml")) {
         conformance.deviations =
             load_deviations(YamlNode::load(directory / "deviations.yaml"), catalogue.requirements);

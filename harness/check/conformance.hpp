@@ -5,17 +5,25 @@
 #include "harness/catalogue/catalogue.hpp"
 #include "harness/check/server_case.hpp"
 
+#include <string>
 #include <vector>
 
 namespace harness::check {
 
+/// A configuration of the reference server that the suite is tried on.
+struct SelfTarget {
+    std::string name;
+    std::vector<std::string> arguments; ///< of nbd-resize-server
+};
+
 /// The conformance cases, and what released peers are known to fail of them:
 ///
-///     conformance/deviations.yaml  conformance/server/*.yaml
+///     conformance/deviations.yaml  conformance/targets.yaml  conformance/server/*.yaml
 struct Conformance {
     std::vector<ServerCase> server_cases;
     /// In terms of `Deviation`, a case NAME is the scenario "check/NAME".
     std::vector<Deviation> deviations;
+    std::vector<SelfTarget> targets;
 };
 
 /// Reads and checks it. Throws CatalogueError with file, line and column.

@@ -67,6 +67,7 @@ class Performer {
     void look_at_data(const CheckStep& step, Line& line);
     void save(const CheckStep& step, Line& line);
     void usable(const CheckStep& step, Line& line);
+    void greeted(const CheckStep& step, Line& line);
     void ends(const CheckStep& step, Line& line);
     [[nodiscard]] std::uint64_t cookie_of(const CheckStep& step, const Line& line) const;
     [[nodiscard]] bool on_option(const CheckStep& step, const Line& line) const {
@@ -456,6 +457,12 @@ void Performer::usable(const CheckStep& step, Line& line) {
     find_silence(step.requirement, step, line, trouble);
 }
 
+void Performer::greeted(const CheckStep& step, Line& line) {
+    if (!line.exchange->greet().empty()) {
+        find_silence(step.requirement, step, line, "a greeting");
+    }
+}
+
 void Performer::ends(const CheckStep& step, Line& line) {
     const Silence silence = line.exchange->await_end();
     if (silence != Silence::closed && silence != Silence::reset) {
@@ -492,6 +499,8 @@ void Performer::step(const CheckStep& step) {
         return save(step, line);
     case Kind::usable:
         return usable(step, line);
+    case Kind::greeted:
+        return greeted(step, line);
     case Kind::ends:
         return ends(step, line);
     case Kind::half_close:
@@ -548,6 +557,9 @@ Performance Performer::run() {
 
 std::string not_applicable(const ServerCase& made, Style style, const ServerFacts& server) {
     const ExportFacts* exported = server.any_export();
+    if (made.start != ServerCase::Start::connected && !server.no_greeting.empty()) {
+        return server.no_greeting;
+    }
     if (made.start == ServerCase::Start::transmission) {
         const auto& facts = server.in(style);
         if (!facts) {

@@ -233,6 +233,10 @@ CheckStep Reader::read_step(const YamlNode& node) {
         step.kind = Kind::usable;
         step.text = "is the connection usable";
         step.requirement = requirement(*usable, usable->text());
+    } else if (const auto greeted = map.optional("greeted")) {
+        step.kind = Kind::greeted;
+        step.text = "the greeting";
+        step.requirement = requirement(*greeted, greeted->text());
     } else if (const auto ends = map.optional("ends")) {
         step.kind = Kind::ends;
         step.text = "the server closes the connection";
@@ -262,7 +266,8 @@ CheckStep Reader::read_step(const YamlNode& node) {
         }
     } else {
         map.finish();
-        node.fail("a step is one of send, expect, holds, data, save, usable, ends, half-close, reset, pause, "
+        node.fail("a step is one of send, expect, holds, data, save, greeted, usable, ends, half-close, "
+                  "reset, pause, "
                   "connect");
     }
     map.finish();

@@ -74,6 +74,7 @@ struct CheckStep {
         data,       ///< looks at the data of the last answer
         save,       ///< keeps numbers of the last answer
         usable,     ///< the connection still works, and nothing came that nobody asked for
+        greeted,    ///< the server's greeting comes
         ends,       ///< the server closes the connection
         half_close, ///< this side sends nothing more
         reset,      ///< this side resets the connection
@@ -91,7 +92,7 @@ struct CheckStep {
     std::vector<Holding> holdings;                     ///< holds
     std::optional<DataCheck> check;                    ///< data
     std::vector<std::pair<std::string, Number>> saved; ///< save
-    std::string requirement;                           ///< usable, ends
+    std::string requirement;                           ///< greeted, usable, ends
     std::chrono::milliseconds time{0};                 ///< pause
 };
 

@@ -182,7 +182,9 @@ class Prober {
     ServerFacts run() {
         look_at_options();
         for (const Style style : all_styles) {
-            look_at_export(style);
+            if (facts_.no_greeting.empty()) {
+                look_at_export(style);
+            }
         }
         return std::move(facts_);
     }
@@ -210,7 +212,12 @@ void Prober::look_at_options() {
         throw NoServer(exchange.problem());
     }
     if (const std::string why = exchange.greet(); !why.empty()) {
-        throw NoServer(why);
+        if (exchange.garbage().empty()) {
+            throw NoServer(why);
+        }
+        facts_.no_greeting = why;
+        facts_.no_export.fill(why);
+        return;
     }
     facts_.greeting = exchange.greeting();
     if (!facts_.fixed()) {

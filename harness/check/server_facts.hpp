@@ -38,6 +38,7 @@ struct ServerFacts {
     nbd::Uri uri;
     Permissions permissions;
     Greeting greeting;
+    std::string no_greeting; ///< why what the server begins with is no greeting; empty if it is one
     std::map<nbd::Option, std::optional<nbd::OptionReplyType>> answers; ///< how options are answered
     std::array<std::optional<ExportFacts>, 3> exports;                  ///< by style
     std::array<std::string, 3> no_export;                               ///< by style: why there is none

@@ -166,7 +166,8 @@ void Suite::run_case(const ServerCase& made, Style style) {
             item.findings = performance.findings;
             (void)revive(item, performance);
             finish(item, std::move(performance), made);
-            if (late_in_a_row_ >= most_late_in_a_row && result_.given_up.empty()) {
+            const bool too_late = options_.most_late != 0 && late_ >= options_.most_late;
+            if ((late_in_a_row_ >= most_late_in_a_row || too_late) && result_.given_up.empty()) {
                 result_.given_up = "the server does not answer any more";
             }
         }
@@ -193,8 +194,8 @@ void Suite::add_asides() {
         finding.party = reports::Party::server;
         finding.requirement = id;
         finding.step = "wire";
-        finding.message = fmt::format("{} (byte {} of the server in {}; seen in {} cases)", aside.violation.what,
-                                      aside.violation.offset, aside.first, aside.cases);
+        finding.message = fmt::format("{} (byte {} of the server in {}; seen in {} cases)",
+                                      aside.violation.what, aside.violation.offset, aside.first, aside.cases);
         item.reason = finding.message;
         item.findings.push_back(std::move(finding));
         std::tie(item.verdict, item.party) = worst(item.findings);
@@ -250,7 +251,8 @@ SuiteResult Suite::run() {
 } // namespace
 
 std::string case_label(const ServerCase& made, Style style) {
-    return made.start == ServerCase::Start::transmission ? fmt::format("{}/{}", made.name, name(style)) : made.name;
+    return made.start == ServerCase::Start::transmission ? fmt::format("{}/{}", made.name, name(style))
+                                                         : made.name;
 }
 
 SuiteResult run_server_suite(const std::vector<ServerCase>& cases, const Requirements& requirements,

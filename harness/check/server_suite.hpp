@@ -16,12 +16,14 @@ namespace harness::check {
 
 /// How to run the cases.
 struct SuiteOptions {
-    std::string server;                 ///< what to call it
+    std::string server; ///< what to call it
     Permissions permissions;
-    std::vector<std::string> cases;     ///< globs over "NAME" and "NAME/STYLE"; none: all
-    bool crashers = false;              ///< also the cases that have brought servers down
+    std::vector<std::string> cases;           ///< globs over "NAME" and "NAME/STYLE"; none: all
+    bool crashers = false;                    ///< also the cases that have brought servers down
     std::chrono::milliseconds patience{5000}; ///< for each answer
-    bool keep_traces = true;            ///< says in words what went over the wire in cases that did not pass
+    std::size_t most_late =
+        0;                   ///< after so many cases without an answer the rest is left out; 0: only in a row
+    bool keep_traces = true; ///< says in words what went over the wire in cases that did not pass
 };
 
 /// What came of the cases, and what people need to understand it.
@@ -33,13 +35,15 @@ struct SuiteResult {
     std::string given_up;
 };
 
-/// Carries out the cases one after the other. `started` is the server if the suite can start it, else null. `progress` is
-/// told after each. Throws NoServer if the server cannot be spoken to at all; Interrupted.
-[[nodiscard]] SuiteResult run_server_suite(const std::vector<ServerCase>& cases, const Requirements& requirements,
-                                           const nbd::Uri& uri, StartedServer* started, const SuiteOptions& options,
-                                           const std::function<void(const reports::CaseResult&)>& progress = {});
+/// Carries out the cases one after the other. `started` is the server if the suite can start it, else null.
+/// `progress` is told after each. Throws NoServer if the server cannot be spoken to at all; Interrupted.
+[[nodiscard]] SuiteResult
+run_server_suite(const std::vector<ServerCase>& cases, const Requirements& requirements, const nbd::Uri& uri,
+                 StartedServer* started, const SuiteOptions& options,
+                 const std::function<void(const reports::CaseResult&)>& progress = {});
 
-/// The words in which results name the case: "NAME", or "NAME/STYLE" where it starts in the transmission phase.
+/// The words in which results name the case: "NAME", or "NAME/STYLE" where it starts in the transmission
+/// phase.
 [[nodiscard]] std::string case_label(const ServerCase& made, Style style);
 
 } // namespace harness::check

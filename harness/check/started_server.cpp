@@ -83,7 +83,8 @@ void StartedServer::start(std::chrono::milliseconds patience) {
             return;
         }
         if (Clock::now() >= deadline) {
-            throw NotStarted(fmt::format("'{}' runs, but takes no connections at {}", command_, server_text(uri_)));
+            throw NotStarted(
+                fmt::format("'{}' runs, but takes no connections at {}", command_, server_text(uri_)));
         }
         interrupt::poll_until({}, std::min(Clock::now() + pause, deadline));
     }

@@ -24,8 +24,8 @@ struct NotStarted : std::runtime_error {
 /// A server under a command line of the shell. Functions throw Interrupted.
 class StartedServer {
   public:
-    /// `command` may hold {socket} or {port}, where the server is to listen. Without them it listens at `uri` by
-    /// itself if there is one, else it gets a listening socket as systemd passes one (LISTEN_FDS).
+    /// `command` may hold {socket} or {port}, where the server is to listen. Without them it listens at `uri`
+    /// by itself if there is one, else it gets a listening socket as systemd passes one (LISTEN_FDS).
     StartedServer(std::string command, std::optional<nbd::Uri> uri, Workspace& workspace);
     ~StartedServer();
     StartedServer(const StartedServer&) = delete;

@@ -86,8 +86,8 @@ class Report {
 std::string Report::case_text(const CaseResult& item) const {
     const Look look = look_of(item.verdict);
     const std::string label = item.id.substr(item.id.find("/check/") + 7);
-    std::string text = fmt::format("  {} {}: {}\n", painted(look.symbol, look.colour, options_.colour), label,
-                                   item.title);
+    std::string text =
+        fmt::format("  {} {}: {}\n", painted(look.symbol, look.colour, options_.colour), label, item.title);
     if (item.verdict == Verdict::pass) {
         return text;
     }
@@ -96,9 +96,10 @@ std::string Report::case_text(const CaseResult& item) const {
     }
     for (const reports::Finding& finding : item.findings) {
         const auto requirement = requirements_.find(finding.requirement);
-        text += fmt::format("      {} {}", painted(reports::name(finding.verdict), look_of(finding.verdict).colour,
-                                                   options_.colour),
-                            finding.requirement);
+        text += fmt::format(
+            "      {} {}",
+            painted(reports::name(finding.verdict), look_of(finding.verdict).colour, options_.colour),
+            finding.requirement);
         if (requirement != requirements_.end()) {
             text += fmt::format(" ({}): {}", requirement->second.level == Level::must ? "MUST" : "SHOULD",
                                 requirement->second.text);
@@ -114,9 +115,9 @@ std::string Report::case_text(const CaseResult& item) const {
                             found->second->ambiguous);
     }
     if (const auto trace = result_.traces.find(item.id); trace != result_.traces.end()) {
-        text += trace_text(trace->second,
-                           [this](std::string_view id) { return level_text(requirements_, id); },
-                           options_.colour);
+        text += trace_text(
+            trace->second, [this](std::string_view id) { return level_text(requirements_, id); },
+            options_.colour);
     }
     if (found != cases_.end()) {
         text += fmt::format("      again: {} --case {}\n", options_.again, label);
@@ -197,11 +198,12 @@ std::string counts_line(const reports::RunResult& run) {
             ++failed;
         }
     }
-    return fmt::format("{} passed, {} failed, {} warned, {} unsupported", passed, failed, warned, unsupported);
+    return fmt::format("{} passed, {} failed, {} warned, {} unsupported", passed, failed, warned,
+                       unsupported);
 }
 
-std::string to_text(const SuiteResult& result, const std::vector<ServerCase>& cases, const Requirements& requirements,
-                    const TextOptions& options) {
+std::string to_text(const SuiteResult& result, const std::vector<ServerCase>& cases,
+                    const Requirements& requirements, const TextOptions& options) {
     return Report(result, cases, requirements, options).text();
 }
 

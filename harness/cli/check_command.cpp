@@ -33,7 +33,8 @@ std::optional<nbd::Uri> parse(const std::string& text) {
     try {
         nbd::Uri uri = nbd::parse_uri(text);
         if (uri.tls) {
-            throw SelectionError(fmt::format("check {}: TLS is not supported yet; use nbd:// or nbd+unix://", text));
+            throw SelectionError(
+                fmt::format("check {}: TLS is not supported yet; use nbd:// or nbd+unix://", text));
         }
         return uri;
     } catch (const nbd::UriError& error) {
@@ -41,7 +42,8 @@ std::optional<nbd::Uri> parse(const std::string& text) {
     }
 }
 
-/// The released server that this is, as the user says or as the command to start it shows; null if it is none.
+/// The released server that this is, as the user says or as the command to start it shows; null if it is
+/// none.
 const Peer* find_peer(const Catalogue& catalogue, const CheckOptions& options) {
     if (!options.peer.empty()) {
         const std::string name = options.peer.substr(0, options.peer.find('='));
@@ -51,7 +53,8 @@ const Peer* find_peer(const Catalogue& catalogue, const CheckOptions& options) {
             for (const Peer& known : catalogue.peers) {
                 names.push_back(known.name);
             }
-            throw SelectionError(fmt::format("--peer {}: no server has that name{}", name, did_you_mean(name, names)));
+            throw SelectionError(
+                fmt::format("--peer {}: no server has that name{}", name, did_you_mean(name, names)));
         }
         return peer;
     }
@@ -118,7 +121,8 @@ int check_command(const CommonOptions& common, const CheckOptions& options) {
     const check::Conformance conformance = check::load_conformance(catalogue);
     const std::optional<nbd::Uri> uri = parse(options.uri);
     if (!uri && options.start.empty()) {
-        throw SelectionError("check: say which server: a URI (nbd://localhost:10809/disk), or --start 'COMMAND'");
+        throw SelectionError(
+            "check: say which server: a URI (nbd://localhost:10809/disk), or --start 'COMMAND'");
     }
     const Peer* peer = find_peer(catalogue, options);
 
@@ -140,7 +144,8 @@ int check_command(const CommonOptions& common, const CheckOptions& options) {
                 started->start(suite.patience);
             }
             result = check::run_server_suite(conformance.server_cases, catalogue.requirements,
-                                             started ? started->uri() : *uri, started ? &*started : nullptr, suite);
+                                             started ? started->uri() : *uri, started ? &*started : nullptr,
+                                             suite);
         } catch (const check::NoServer& error) {
             fmt::print(stderr, "nbd-interop: check: nothing was tested: {}\n", error.what());
             return exit_nothing;
@@ -154,7 +159,8 @@ int check_command(const CommonOptions& common, const CheckOptions& options) {
     if (run.cases.empty()) {
         throw SelectionError("check: --case selects no case; 'nbd-interop list checks' shows what there is");
     }
-    run.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(begin)));
+    run.started =
+        fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(begin)));
     run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_steady).count();
     run.properties["nbd-interop"] = NBD_INTEROP_VERSION;
     run.properties["server"] = result.facts;

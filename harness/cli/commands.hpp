@@ -68,6 +68,14 @@ struct CheckOptions {
 };
 int check_command(const CommonOptions& common, const CheckOptions& options);
 
+/// `nbd-interop check --self`: the conformance cases against broken programs.
+struct SelfCheckOptions {
+    std::vector<std::string> faults; ///< globs; none: all
+    bool verbose = false;            ///< prints the table
+    std::filesystem::path coverage;  ///< the table of statements, as Markdown; empty: none
+};
+int self_check_command(const CommonOptions& common, const SelfCheckOptions& options);
+
 /// `nbd-interop knobs`: the knobs of the RESIZE extension.
 struct KnobsOptions {
     bool count = false;            ///< only the numbers of configurations

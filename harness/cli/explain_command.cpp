@@ -1,8 +1,8 @@
 #include "harness/catalogue/catalogue.hpp"
 #include "harness/catalogue/words.hpp"
+#include "harness/check/self_check.hpp"
 #include "harness/cli/commands.hpp"
 #include "harness/cli/exit_code.hpp"
-#include "harness/process/process.hpp"
 #include "harness/run/selection.hpp"
 #include "harness/wire/rule.hpp"
 
@@ -46,17 +46,10 @@ std::set<std::string> scenarios_for(const Catalogue& catalogue, const std::strin
 
 /// The faults of a reference program that break the requirement, with what it does then.
 std::vector<std::string> faults_for(const std::filesystem::path& program, const std::string& id) {
-    Launch launch;
-    launch.argv = {program.string(), "--list-faults"};
-    launch.capture_stdout = true;
-    Process process = Process::start(launch);
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     std::vector<std::string> faults;
-    while (const auto line = process.read_line(deadline)) {
-        const auto first = line->find('\t');
-        const auto second = line->find('\t', first + 1);
-        if (second != std::string::npos && line->substr(first + 1, second - first - 1) == id) {
-            faults.push_back(fmt::format("{}: {}", line->substr(0, first), line->substr(second + 1)));
+    for (const check::ListedFault& fault : check::list_faults(program)) {
+        if (fault.requirement == id) {
+            faults.push_back(fmt::format("{}: {}", fault.name, fault.sentence));
         }
     }
     return faults;

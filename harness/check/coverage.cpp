@@ -1,0 +1,108 @@
+#include "harness/check/coverage.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
+namespace harness::check {
+namespace {
+
+/// What is known of one statement.
+struct Row {
+    const Requirement* requirement = nullptr;
+    std::set<std::string> cases;
+    std::vector<std::string> faults; ///< that break it and were noticed by one of the cases
+};
+
+std::vector<Row> rows(const Requirements& requirements, const Conformance& conformance,
+                      const Detection& detection) {
+    std::vector<Row> all;
+    for (const auto& [id, requirement] : requirements) {
+        if (requirement.bound == Bound::client) {
+            continue;
+        }
+        Row row{&requirement, {}, {}};
+        for (const ServerCase& made : conformance.server_cases) {
+            if (made.requirements().contains(id)) {
+                row.cases.insert(made.name);
+            }
+        }
+        for (const ListedFault& fault : detection.faults) {
+            const auto noticed = detection.noticed.find(fault.name);
+            if (fault.requirement != id || noticed == detection.noticed.end()) {
+                continue;
+            }
+            if (std::ranges::any_of(noticed->second,
+                                    [&](const auto& name) { return row.cases.contains(name); })) {
+                row.faults.push_back(fault.name);
+            }
+        }
+        all.push_back(std::move(row));
+    }
+    return all;
+}
+
+/// How many statements can be tested, and how many of them are shown to be.
+std::pair<std::size_t, std::size_t> share(const std::vector<Row>& all) {
+    std::size_t testable = 0;
+    std::size_t covered = 0;
+    for (const Row& row : all) {
+        const bool can_be = row.requirement->untestable.empty();
+        testable += can_be ? 1U : 0U;
+        covered += can_be && !row.faults.empty() ? 1U : 0U;
+    }
+    return {testable, covered};
+}
+
+unsigned percent(std::size_t part, std::size_t whole) {
+    return whole == 0 ? 100 : static_cast<unsigned>(100 * part / whole);
+}
+
+} // namespace
+
+std::string coverage_line(const Requirements& requirements, const Conformance& conformance,
+                          const Detection& detection) {
+    const auto [testable, covered] = share(rows(requirements, conformance, detection));
+    return fmt::format(
+        "{} of {} statements for servers that can be tested from outside have a case that a fault makes "
+        "fail ({}%)",
+        covered, testable, percent(covered, testable));
+}
+
+std::string coverage_markdown(const Requirements& requirements, const Conformance& conformance,
+                              const Detection& detection) {
+    const std::vector<Row> all = rows(requirements, conformance, detection);
+    std::map<std::string, std::vector<Row>> sections;
+    for (const Row& row : all) {
+        sections[fmt::format("{}, {}", row.requirement->document, row.requirement->section)].push_back(row);
+    }
+    std::string text = "# Statements, cases and faults\n\n" +
+                       coverage_line(requirements, conformance, detection) +
+                       ".\n\n| section | statements | testable | covered |\n| --- | --- | --- | --- |\n";
+    for (const auto& [section, members] : sections) {
+        const auto [testable, covered] = share(members);
+        text += fmt::format("| {} | {} | {} | {} ({}%) |\n", section, members.size(), testable, covered,
+                            percent(covered, testable));
+    }
+    for (const auto& [section, members] : sections) {
+        text += fmt::format("\n## {}\n\n| statement | level | cases | faults |\n| --- | --- | --- | --- |\n",
+                            section);
+        for (const Row& row : members) {
+            const Requirement& requirement = *row.requirement;
+            const std::string cases = !requirement.untestable.empty()
+                                          ? "cannot be tested from outside: " + requirement.untestable
+                                      : row.cases.empty() ? "none"
+                                                          : fmt::format("{}", fmt::join(row.cases, ", "));
+            text += fmt::format("| {}: {} | {} | {} | {} |\n", requirement.id, requirement.text,
+                                requirement.level == Level::must ? "MUST" : "SHOULD", cases,
+                                fmt::join(row.faults, ", "));
+        }
+    }
+    return text;
+}
+
+} // namespace harness::check

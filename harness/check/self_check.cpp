@@ -1,0 +1,269 @@
+#include "harness/check/self_check.hpp"
+
+#include "harness/catalogue/glob.hpp"
+#include "harness/process/errors.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace harness::check {
+namespace {
+
+using namespace std::chrono_literals;
+using reports::Verdict;
+
+/// The reference server answers at once; a fault that keeps it from answering is to be noticed soon. On a
+/// loaded machine a sound server must not be too late.
+constexpr auto sound_patience = 20000ms;
+constexpr auto faulty_patience = 400ms;
+/// After so many cases in which a faulty server did not answer, it is known well enough.
+constexpr std::size_t enough_late = 3;
+
+/// A run of some cases on one target, with a fault or without.
+struct Task {
+    const SelfTarget* target = nullptr;
+    const ListedFault* fault = nullptr; ///< null: sound
+    std::vector<ServerCase> cases;
+};
+
+std::string quoted(const std::string& word) {
+    return "'" + word + "'";
+}
+
+class SelfCheck {
+  public:
+    SelfCheck(const Conformance& conformance, const Requirements& requirements, Workspace& workspace,
+              const SelfOptions& options)
+      : conformance_(conformance)
+      , requirements_(requirements)
+      , workspace_(workspace)
+      , options_(options) {}
+
+    Detection run();
+
+  private:
+    void run_all(std::vector<Task> tasks);
+    void run_task(const Task& task);
+    void note(const Task& task, const SuiteResult& result);
+    [[nodiscard]] std::vector<ServerCase> testing(const std::string& requirement) const;
+    [[nodiscard]] std::vector<ServerCase> named(const std::vector<std::string>& names) const;
+
+    const Conformance& conformance_;
+    const Requirements& requirements_;
+    Workspace& workspace_;
+    const SelfOptions& options_;
+    std::mutex mutex_; ///< for what follows
+    Detection detection_;
+    std::set<std::string> carried_out_;
+};
+
+std::vector<ServerCase> SelfCheck::testing(const std::string& requirement) const {
+    std::vector<ServerCase> found;
+    std::ranges::copy_if(conformance_.server_cases, std::back_inserter(found),
+                         [&](const ServerCase& made) { return made.requirements().contains(requirement); });
+    return found;
+}
+
+std::vector<ServerCase> SelfCheck::named(const std::vector<std::string>& names) const {
+    std::vector<ServerCase> found;
+    std::ranges::copy_if(conformance_.server_cases, std::back_inserter(found), [&](const ServerCase& made) {
+        return std::ranges::find(names, made.name) != names.end();
+    });
+    return found;
+}
+
+void SelfCheck::note(const Task& task, const SuiteResult& result) {
+    constexpr std::string_view prefix = "check/";
+    const std::scoped_lock lock(mutex_);
+    for (const reports::CaseResult& item : result.run.cases) {
+        if (item.verdict == Verdict::unsupported) {
+            continue;
+        }
+        ++detection_.runs;
+        const std::string name = item.scenario.substr(prefix.size());
+        carried_out_.insert(name);
+        if (item.verdict == Verdict::pass) {
+            continue;
+        }
+        if (task.fault == nullptr) {
+            detection_.unsound.push_back(fmt::format("{} on {}: {} ({})", name, task.target->name,
+                                                     item.reason, item.findings.front().requirement));
+            continue;
+        }
+        detection_.noticed[task.fault->name].insert(name);
+        for (const reports::Finding& finding : item.findings) {
+            detection_.blamed[task.fault->name].insert(finding.requirement);
+        }
+    }
+}
+
+void SelfCheck::run_task(const Task& task) {
+    std::string command = quoted(options_.server.string());
+    for (const std::string& argument : task.target->arguments) {
+        command += " " + quoted(argument);
+    }
+    if (task.fault != nullptr) {
+        command += " --fault " + quoted(task.fault->name);
+    }
+    SuiteOptions suite;
+    suite.server = "reference-server";
+    suite.permissions = {true, true};
+    suite.patience = task.fault == nullptr ? std::chrono::milliseconds(sound_patience) : faulty_patience;
+    suite.keep_traces = false;
+    suite.crashers = true;
+    suite.most_late = task.fault == nullptr ? 0 : enough_late;
+    try {
+        StartedServer server(command, std::nullopt, workspace_);
+        server.start(sound_patience);
+        note(task, run_server_suite(task.cases, requirements_, server.uri(), &server, suite));
+    } catch (const NotStarted& error) {
+        const std::scoped_lock lock(mutex_);
+        detection_.unsound.push_back(fmt::format("{}: {}", task.target->name, error.what()));
+    } catch (const NoServer& error) {
+        const std::scoped_lock lock(mutex_);
+        detection_.noticed[task.fault == nullptr ? "" : task.fault->name].insert(
+            "(the server cannot be spoken to)");
+    }
+}
+
+void SelfCheck::run_all(std::vector<Task> tasks) {
+    std::atomic<std::size_t> next{0};
+    std::size_t done = 0;
+    bool interrupted = false;
+    const auto work = [&] {
+        for (std::size_t index = next++; index < tasks.size(); index = next++) {
+            try {
+                run_task(tasks[index]);
+            } catch (const Interrupted&) {
+                const std::scoped_lock lock(mutex_);
+                interrupted = true;
+                return;
+            }
+            const std::scoped_lock lock(mutex_);
+            ++done;
+            if (options_.progress) {
+                options_.progress(done, tasks.size());
+            }
+        }
+    };
+    {
+        std::vector<std::jthread> threads;
+        for (unsigned i = 0; i < std::max(1U, options_.jobs); ++i) {
+            threads.emplace_back(work);
+        }
+    }
+    if (interrupted) {
+        throw Interrupted();
+    }
+}
+
+Detection SelfCheck::run() {
+    for (const ServerCase& made : conformance_.server_cases) {
+        detection_.cases.push_back(made.name);
+    }
+    for (ListedFault& fault : list_faults(options_.server)) {
+        const bool wanted =
+            options_.faults.empty() || std::ranges::any_of(options_.faults, [&](const auto& pattern) {
+                return glob_match(pattern, fault.name);
+            });
+        if (wanted) {
+            detection_.faults.push_back(std::move(fault));
+        }
+    }
+    const std::vector<ListedFault> faults = detection_.faults;
+    std::vector<Task> sound;
+    for (const SelfTarget& target : conformance_.targets) {
+        sound.push_back({&target, nullptr, conformance_.server_cases});
+    }
+    run_all(std::move(sound));
+    for (const std::string& name : detection_.cases) {
+        if (!carried_out_.contains(name)) {
+            detection_.never_run.push_back(name);
+        }
+    }
+    const auto tasks_for = [&](const ListedFault& fault, const std::vector<ServerCase>& cases,
+                               std::vector<Task>& into) {
+        for (const SelfTarget& target : conformance_.targets) {
+            if (!cases.empty()) {
+                into.push_back({&target, &fault, cases});
+            }
+        }
+    };
+    std::vector<Task> by_requirement;
+    for (const ListedFault& fault : faults) {
+        tasks_for(fault, testing(fault.requirement), by_requirement);
+    }
+    run_all(std::move(by_requirement));
+
+    std::vector<Task> rest;
+    const std::vector<std::string> unnoticed = detection_.unnoticed_faults();
+    const std::vector<ServerCase> idle = named(detection_.idle_cases());
+    for (const ListedFault& fault : faults) {
+        const bool missed = std::ranges::find(unnoticed, fault.name) != unnoticed.end();
+        tasks_for(fault, missed ? conformance_.server_cases : idle, rest);
+    }
+    run_all(std::move(rest));
+    return std::move(detection_);
+}
+
+} // namespace
+
+std::vector<ListedFault> list_faults(const std::filesystem::path& program) {
+    Launch launch;
+    launch.argv = {program.string(), "--list-faults"};
+    launch.capture_stdout = true;
+    Process process = Process::start(launch);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    std::vector<ListedFault> faults;
+    while (const auto line = process.read_line(deadline)) {
+        const auto first = line->find('\t');
+        const auto second = line->find('\t', first + 1);
+        if (first != std::string::npos && second != std::string::npos) {
+            faults.push_back({line->substr(0, first), line->substr(first + 1, second - first - 1),
+                              line->substr(second + 1)});
+        }
+    }
+    return faults;
+}
+
+std::vector<std::string> Detection::unnoticed_faults() const {
+    std::vector<std::string> names;
+    for (const ListedFault& fault : faults) {
+        if (!noticed.contains(fault.name)) {
+            names.push_back(fault.name);
+        }
+    }
+    return names;
+}
+
+std::vector<std::string> Detection::idle_cases() const {
+    std::vector<std::string> names;
+    for (const std::string& name : cases) {
+        if (std::ranges::none_of(noticed, [&](const auto& entry) { return entry.second.contains(name); })) {
+            names.push_back(name);
+        }
+    }
+    return names;
+}
+
+bool Detection::covers(const std::string& requirement, const std::set<std::string>& testing_cases) const {
+    return std::ranges::any_of(faults, [&](const ListedFault& fault) {
+        const auto found = noticed.find(fault.name);
+        return fault.requirement == requirement && found != noticed.end() &&
+               std::ranges::any_of(found->second,
+                                   [&](const std::string& name) { return testing_cases.contains(name); });
+    });
+}
+
+Detection check_servers(const Conformance& conformance, const Requirements& requirements,
+                        Workspace& workspace, const SelfOptions& options) {
+    return SelfCheck(conformance, requirements, workspace, options).run();
+}
+
+} // namespace harness::check

@@ -1,0 +1,65 @@
+#pragma once
+
+// The suite held against broken programs: every fault of the reference server has to be noticed by a case,
+// and every case has to notice some fault.
+
+#include "harness/check/conformance.hpp"
+#include "harness/check/server_suite.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace harness::check {
+
+/// A fault of a reference program, as its --list-faults tells it.
+struct ListedFault {
+    std::string name;
+    std::string requirement;
+    std::string sentence;
+};
+
+/// The faults of a reference program. Throws ProcessError where it does not tell them.
+[[nodiscard]] std::vector<ListedFault> list_faults(const std::filesystem::path& program);
+
+/// What the cases made of the faults.
+struct Detection {
+    std::vector<ListedFault> faults;
+    std::vector<std::string> cases; ///< names
+    /// By fault: the cases that noticed it.
+    std::map<std::string, std::set<std::string>> noticed;
+    /// By fault: the requirements that were found broken.
+    std::map<std::string, std::set<std::string>> blamed;
+    /// Cases that did not pass without any fault, with what they say: defects of the suite or of the
+    /// reference.
+    std::vector<std::string> unsound;
+    /// Cases that no target could carry out.
+    std::vector<std::string> never_run;
+    std::size_t runs = 0; ///< cases carried out, with and without faults
+
+    [[nodiscard]] std::vector<std::string> unnoticed_faults() const;
+    [[nodiscard]] std::vector<std::string> idle_cases() const;
+    /// True if a fault that breaks the requirement was noticed by a case that tests it.
+    [[nodiscard]] bool covers(const std::string& requirement,
+                              const std::set<std::string>& testing_cases) const;
+};
+
+/// How to look at the faults.
+struct SelfOptions {
+    std::filesystem::path server;    ///< nbd-resize-server
+    std::vector<std::string> faults; ///< globs; none: all
+    unsigned jobs = 2;
+    /// Told how many of how many runs of the suite are done.
+    std::function<void(std::size_t done, std::size_t of)> progress;
+};
+
+/// Runs the cases against the sound server and against each fault: first those that test the requirement
+/// which the fault breaks, then, for faults nobody noticed and cases that noticed nothing, all others. Throws
+/// Interrupted.
+[[nodiscard]] Detection check_servers(const Conformance& conformance, const Requirements& requirements,
+                                      Workspace& workspace, const SelfOptions& options);
+
+} // namespace harness::check
