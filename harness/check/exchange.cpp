@@ -228,8 +228,15 @@ bool Exchange::note(const Incoming& message) {
         return false;
     }
     const auto found = requests_.find(simple != nullptr ? simple->reply.cookie : chunk->chunk.cookie);
+    // A server that answers what nobody asked may not answer what was asked: nothing is gained by waiting for
+    // it.
     if (found == requests_.end()) {
-        return true; // of no request: the judge says so
+        garbage_ = "a reply with the cookie of no request came";
+        return true;
+    }
+    if (found->second.complete && !found->second.subscription) {
+        garbage_ = "a second reply to the same request came";
+        return true;
     }
     simple != nullptr ? found->second.take(*simple) : found->second.take(*chunk);
     if (found->second.complete) {
