@@ -226,7 +226,7 @@ constexpr Rule<OptionReplyEvent> rules[] = {
          const OpenOption* option = event.state.option ? &*event.state.option : nullptr;
          return ends_info(event) && option->block && option->export_info &&
                         option->block->maximum < recommended_payload &&
-                        option->block->maximum < option->export_info->size
+                        option->export_info->size >= recommended_payload
                     ? fmt::format("the maximum payload is {}, the export has {} bytes",
                                   option->block->maximum, option->export_info->size)
                     : Wrong();

@@ -278,7 +278,7 @@ std::vector<RuleCase> handshake_cases() {
          [](C& c) { info_answered(c, export_info(4096), blocks(1, 4096, 4096)); },
          [](C& c) { info_answered(c, export_info(4096), blocks(1, 4096, 4095)); }},
         {"BLOCK-SIZE-PAYLOAD-1M", server,
-         [](C& c) { info_answered(c, export_info(1U << 19), blocks(1, 4096, 1U << 19)); },
+         [](C& c) { info_answered(c, export_info((1U << 20) - 1), blocks(1, 4096, 1U << 18)); },
          [](C& c) { info_answered(c, export_info(1U << 20), blocks(1, 4096, 1U << 19)); }},
         {"SIZE-OF-BLOCKS", server,
          [](C& c) { info_answered(c, export_info(1024), blocks(512, 4096, 1U << 25)); },
