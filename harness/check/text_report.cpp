@@ -74,16 +74,17 @@ class Report {
     std::string text();
 
   private:
-    [[nodiscard]] std::string case_text(const CaseResult& item) const;
+    [[nodiscard]] std::string case_text(const CaseResult& item);
     [[nodiscard]] std::string unsupported_text() const;
 
     const SuiteResult& result_;
     const Requirements& requirements_;
     const TextOptions& options_;
     std::map<std::string, const ServerCase*> cases_; ///< by scenario
+    const CaseResult* last_shown_ = nullptr;
 };
 
-std::string Report::case_text(const CaseResult& item) const {
+std::string Report::case_text(const CaseResult& item) {
     const Look look = look_of(item.verdict);
     const std::string label = item.id.substr(item.id.find("/check/") + 7);
     std::string text =
@@ -94,6 +95,12 @@ std::string Report::case_text(const CaseResult& item) const {
     if (item.verdict == Verdict::unsupported) {
         return text + fmt::format("      {}\n", item.reason);
     }
+    // In another style of replies the same went wrong: once is enough.
+    if (last_shown_ != nullptr && last_shown_->scenario == item.scenario &&
+        last_shown_->findings == item.findings) {
+        return text + "      the same as above\n";
+    }
+    last_shown_ = &item;
     for (const reports::Finding& finding : item.findings) {
         const auto requirement = requirements_.find(finding.requirement);
         text += fmt::format(
