@@ -48,6 +48,9 @@ std::vector<SelfTarget> load_targets(const YamlNode& document) {
 Conformance load_conformance(const Catalogue& catalogue) {
     Conformance conformance;
     const fs::path directory = catalogue.directory / "conformance";
+    if (!fs::exists(directory)) {
+        return conformance;
+    }
     for (const fs::path& file : yaml_files(directory / "server")) {
         load_server_cases(YamlNode::load(file), catalogue.requirements, conformance.server_cases);
     }

@@ -119,6 +119,9 @@ int check_command(const CommonOptions& common, const CheckOptions& options) {
     interrupt::install();
     const Catalogue catalogue = load_catalogue(common.scenarios);
     const check::Conformance conformance = check::load_conformance(catalogue);
+    if (conformance.server_cases.empty()) {
+        throw SelectionError(fmt::format("check: {} has no conformance cases", common.scenarios.string()));
+    }
     const std::optional<nbd::Uri> uri = parse(options.uri);
     if (!uri && options.start.empty()) {
         throw SelectionError(

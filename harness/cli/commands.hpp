@@ -38,7 +38,7 @@ struct RunOptions {
 /// Runs cases and writes the reports. The exit code (exit_code.hpp).
 int run_command(const CommonOptions& common, RunOptions options);
 
-/// `nbd-interop list peers|scenarios|cases|rules|checks`.
+/// `nbd-interop list peers|scenarios|cases|rules|checks|ambiguous`.
 int list_command(const CommonOptions& common, const std::string& what, const Selection& selection);
 
 /// `nbd-interop report`: makes the reports from results files, several shards of a run included.

@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <sstream>
 
@@ -44,6 +45,17 @@ std::set<std::string> scenarios_for(const Catalogue& catalogue, const std::strin
     return names;
 }
 
+/// The conformance cases that test the requirement.
+std::set<std::string> checks_for(const check::Conformance& conformance, const std::string& id) {
+    std::set<std::string> names;
+    for (const check::ServerCase& made : conformance.server_cases) {
+        if (made.requirements().contains(id)) {
+            names.insert(made.name);
+        }
+    }
+    return names;
+}
+
 /// The faults of a reference program that break the requirement, with what it does then.
 std::vector<std::string> faults_for(const std::filesystem::path& program, const std::string& id) {
     std::vector<std::string> faults;
@@ -59,6 +71,7 @@ std::vector<std::string> faults_for(const std::filesystem::path& program, const 
 
 int explain_command(const CommonOptions& common, const std::string& requirement) {
     const Catalogue catalogue = load_catalogue(common.scenarios);
+    const check::Conformance conformance = check::load_conformance(catalogue);
     const auto found = catalogue.requirements.find(requirement);
     if (found == catalogue.requirements.end()) {
         std::vector<std::string> ids;
@@ -88,6 +101,9 @@ int explain_command(const CommonOptions& common, const std::string& requirement)
     const std::set<std::string> scenarios = scenarios_for(catalogue, requirement);
     fmt::print("scenarios:         {}\n",
                scenarios.empty() ? "none asks for it" : fmt::format("{}", fmt::join(scenarios, ", ")));
+    const std::set<std::string> checks = checks_for(conformance, requirement);
+    fmt::print("conformance cases: {}\n",
+               checks.empty() ? "none tests it" : fmt::format("{}", fmt::join(checks, ", ")));
     for (const auto& [program, switches] : {std::pair("nbd-resize-server", "fault=NAME in the export name"),
                                             std::pair("nbd-resize-client", "--fault NAME")}) {
         for (const std::string& fault : faults_for(common.programs / program, requirement)) {
@@ -97,7 +113,9 @@ int explain_command(const CommonOptions& common, const std::string& requirement)
                        fault, switches);
         }
     }
-    for (const Deviation& deviation : catalogue.deviations) {
+    std::vector<Deviation> deviations = catalogue.deviations;
+    std::ranges::copy(conformance.deviations, std::back_inserter(deviations));
+    for (const Deviation& deviation : deviations) {
         if (deviation.rule == requirement) {
             fmt::print("known deviation:   {} ({} {})\n", deviation.id, fmt::join(deviation.peers, ", "),
                        deviation.versions.text());

@@ -52,6 +52,16 @@ void list_checks(const Catalogue& catalogue) {
     }
 }
 
+/// The statements that can be read in two ways.
+void list_ambiguous(const Catalogue& catalogue) {
+    for (const auto& [id, requirement] : catalogue.requirements) {
+        if (!requirement.ambiguous.empty()) {
+            fmt::print("{} ({}, {})\n  {}\n  {}\n", id, requirement.document, requirement.section,
+                       requirement.text, requirement.ambiguous);
+        }
+    }
+}
+
 } // namespace
 
 int list_command(const CommonOptions& common, const std::string& what, const Selection& selection) {
@@ -64,6 +74,8 @@ int list_command(const CommonOptions& common, const std::string& what, const Sel
         list_rules(catalogue);
     } else if (what == "checks") {
         list_checks(catalogue);
+    } else if (what == "ambiguous") {
+        list_ambiguous(catalogue);
     } else {
         list_cases(catalogue, selection);
     }

@@ -202,11 +202,11 @@ int run(int argc, char** argv) {
     Selection listed;
     CLI::App* list_app = app.add_subcommand("list", "Show what there is");
     list_app
-        ->add_option(
-            "what", what,
-            "peers, scenarios, cases, rules (what the wire judge enforces) or checks (conformance cases)")
+        ->add_option("what", what,
+                     "peers, scenarios, cases, rules (what the wire judge enforces), checks (conformance "
+                     "cases) or ambiguous (statements that can be read in two ways)")
         ->required()
-        ->check(CLI::IsMember({"peers", "scenarios", "cases", "rules", "checks"}));
+        ->check(CLI::IsMember({"peers", "scenarios", "cases", "rules", "checks", "ambiguous"}));
     add_selection(*list_app, listed, pairs);
 
     ReportOptions report_options;
