@@ -52,6 +52,14 @@ void hello(Stage& stage, std::uint32_t flags = 3) {
     stage.say(ClientFlags{flags & stage.offered()});
 }
 
+/// What is asked for.
+struct Ask {
+    Command type = Command::read;
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+    std::uint16_t flags = 0;
+};
+
 /// Requests with a cookie of their own each.
 class Asking {
   public:
@@ -77,9 +85,11 @@ class Asking {
         }
         return request;
     }
-    Asking& operator()(Command type, std::uint64_t offset, std::uint64_t length, std::uint16_t flags = 0) {
-        stage_.say(make(type, offset, length, flags));
-        return *this;
+    /// One after the other: each is answered before the next one is sent.
+    void all(std::initializer_list<Ask> requests) {
+        for (const Ask& ask : requests) {
+            stage_.say(make(ask.type, ask.offset, ask.length, ask.flags));
+        }
     }
     [[nodiscard]] bool chunks() const { return chunks_; }
     Asking& with_chunks() {
@@ -92,7 +102,6 @@ class Asking {
                            make(Command::read, 9216, 512), make(Command::disc, 0, 0)}));
         stage_.leave();
     }
-    [[nodiscard]] Stage& stage() { return stage_; }
 
   private:
     Stage& stage_;
@@ -103,39 +112,53 @@ class Asking {
 
 /// What any client may ask for.
 void work(Asking& asking) {
-    asking(Command::read, 0, 1024)(Command::read, 4096, 4096)(Command::read, 512, 512);
-    asking(Command::write, 8192, 4096, ask::fua)(Command::read, 8192, 4096);
-    asking(Command::write, 20000, 100)(Command::read, 19990, 120)(Command::read, 1000, 100);
-    asking(Command::flush, 0, 0)(Command::flush, 0, 0, ask::fua);
-    asking(Command::cache, 0, 65536)(Command::read, 0, 1024);
-    asking(Command::write, 65536, 200000)(Command::write_zeroes, 65536, 131072)(Command::read, 65536, 200000);
-    asking(Command::write, 40960, 8192)(Command::write_zeroes, 41000, 100, ask::no_hole)(Command::read, 40960,
-                                                                                         8192);
-    asking(Command::trim, 45200, 100)(Command::read, 40960, 8192);
-    asking(Command::write, 40960, 8192)(Command::write_zeroes, 40960, 4096, ask::fast_zero)(Command::read,
-                                                                                            40960, 8192);
-    asking(Command::trim, 300, 100)(Command::read, 0, 4096);
-    asking(Command::read, size - 512,
-           512)(Command::read, 0, 1536 * 1024)(Command::write, 0, 1280 * 1024)(Command::read, 0, 1280 * 1024);
-    asking(Command::read, 0, 1024)(Command::read, 0, 1024);
+    asking.all({{Command::read, 0, 1024}, {Command::read, 4096, 4096}, {Command::read, 512, 512}});
+    asking.all({{Command::write, 8192, 4096, ask::fua}, {Command::read, 8192, 4096}});
+    asking.all({{Command::write, 20000, 100}, {Command::read, 19990, 120}, {Command::read, 1000, 100}});
+    asking.all({{Command::flush, 0, 0}, {Command::flush, 0, 0, ask::fua}});
+    asking.all({{Command::cache, 0, 65536}, {Command::read, 0, 1024}});
+    asking.all({{Command::write, 65536, 200000},
+                {Command::write_zeroes, 65536, 131072},
+                {Command::read, 65536, 200000}});
+    asking.all({{Command::write, 40960, 8192},
+                {Command::write_zeroes, 41000, 100, ask::no_hole},
+                {Command::read, 40960, 8192}});
+    asking.all({{Command::trim, 45200, 100}, {Command::read, 40960, 8192}});
+    asking.all({{Command::write, 40960, 8192},
+                {Command::write_zeroes, 40960, 4096, ask::fast_zero},
+                {Command::read, 40960, 8192}});
+    asking.all({{Command::trim, 300, 100}, {Command::read, 0, 4096}});
+    asking.all({{Command::read, size - 512, 512}, {Command::read, 4096, 512}});
+    asking.all({{Command::read, 0, 1024}, {Command::read, 0, 1024}});
     if (asking.chunks()) {
-        asking(Command::read, 0, 4096, ask::df)(Command::read, 0, 131072, ask::df);
-        asking(Command::block_status, 0, 65536)(Command::block_status, 0, 262144, ask::req_one);
-        asking(Command::block_status, 0, size)(Command::block_status, 512, 1000);
+        asking.all({{Command::read, 0, 4096, ask::df}, {Command::read, 0, 131072, ask::df}});
+        asking.all({{Command::block_status, 0, 65536}, {Command::block_status, 0, 262144, ask::req_one}});
+        asking.all({{Command::block_status, 0, size}, {Command::block_status, 512, 1000}});
     }
+}
+
+/// What is more than 1 MiB long.
+void work_hard(Asking& asking) {
+    asking.all(
+        {{Command::read, 0, 1536 * 1024}, {Command::write, 0, 1280 * 1024}, {Command::read, 0, 1280 * 1024}});
 }
 
 /// What a server has to refuse, one way or another.
 void provoke(Asking& asking) {
-    asking(Command{77}, 0, 512)(Command::read, 0, 512);
-    asking(Command::read, 0, 512, 1U << 14)(Command::write, 0, 512, ask::no_hole)(Command::read, 0, 512,
-                                                                                  ask::fast_zero);
-    asking(Command::cache, 0, 512, 1U << 13);
-    asking(Command::read, size - 512, 1024)(Command::write, size - 512, 1024)(Command::read, size - 512, 512);
-    asking(Command::trim, size, 512)(Command::write_zeroes, size - 1, 2)(Command::cache, size + 512, 512);
-    asking(Command::trim, ~std::uint64_t{0} - 511, 1024);
-    asking(Command::block_status, size, 512);
-    asking(Command::read, 0, 512)(Command::read, 512, 0);
+    asking.all({{Command{77}, 0, 512}, {Command::read, 0, 512}});
+    asking.all({{Command::read, 0, 512, 1U << 14},
+                {Command::write, 0, 512, ask::no_hole},
+                {Command::read, 0, 512, ask::fast_zero}});
+    asking.all({{Command::cache, 0, 512, 1U << 13}});
+    asking.all({{Command::read, size - 512, 1024},
+                {Command::write, size - 512, 1024},
+                {Command::read, size - 512, 512}});
+    asking.all({{Command::trim, size, 512},
+                {Command::write_zeroes, size - 1, 2},
+                {Command::cache, size + 512, 512}});
+    asking.all({{Command::trim, ~std::uint64_t{0} - 511, 1024}});
+    asking.all({{Command::block_status, size, 512}});
+    asking.all({{Command::read, 0, 512}, {Command::read, 512, 0}});
 }
 
 void simple(Stage& stage) {
@@ -144,6 +167,15 @@ void simple(Stage& stage) {
     stage.say(info(Option::info)).say(info(Option::go));
     Asking asking(stage);
     work(asking);
+    asking.leave();
+}
+
+void simple_and_hard(Stage& stage) {
+    hello(stage);
+    stage.say(info(Option::go));
+    Asking asking(stage);
+    asking.all({{Command::read, 0, 512}, {Command::read, 19990, 120}});
+    work_hard(asking);
     asking.leave();
 }
 
@@ -162,6 +194,7 @@ void structured(Stage& stage) {
     agree(stage, Option::structured_reply);
     Asking asking(stage);
     work(asking.with_chunks());
+    work_hard(asking);
     asking.leave();
 }
 
@@ -175,7 +208,8 @@ void extended(Stage& stage) {
 void extended_plain(Stage& stage) {
     agree(stage, Option::extended_headers, false);
     Asking asking(stage, nbd::HeaderStyle::extended);
-    asking(Command::read, 0, 512).leave();
+    asking.all({{Command::read, 0, 512}});
+    asking.leave();
 }
 
 /// By NBD_OPT_EXPORT_NAME, with these client flags.
@@ -183,14 +217,16 @@ void by_export_name(Stage& stage, std::uint32_t flags, const std::string& name) 
     hello(stage, flags);
     stage.say(by_name(name));
     Asking asking(stage);
-    asking(Command::read, 0, 512)(Command::read, 512, 512).leave();
+    asking.all({{Command::read, 0, 512}, {Command::read, 512, 512}});
+    asking.leave();
 }
 
 void default_export(Stage& stage) {
     hello(stage);
     stage.say(info(Option::info, "")).say(info(Option::go, ""));
     Asking asking(stage);
-    asking(Command::read, 0, 512).leave();
+    asking.all({{Command::read, 0, 512}});
+    asking.leave();
 }
 
 /// A client that does not ask for block sizes.
@@ -198,7 +234,8 @@ void carefree(Stage& stage) {
     hello(stage);
     stage.say(info(Option::go, "disk", {}));
     Asking asking(stage);
-    asking(Command::read, 0, 512)(Command::read, 100, 50).leave();
+    asking.all({{Command::read, 0, 512}, {Command::read, 100, 50}});
+    asking.leave();
 }
 
 void provoke_simple(Stage& stage) {
@@ -219,7 +256,8 @@ void provoke_structured(Stage& stage) {
 void status_unselected(Stage& stage) {
     agree(stage, Option::structured_reply, false);
     Asking asking(stage);
-    asking(Command::block_status, 0, 512)(Command::read, 0, 512).leave();
+    asking.all({{Command::block_status, 0, 512}, {Command::read, 0, 512}});
+    asking.leave();
 }
 
 void contexts_replaced(Stage& stage) {
@@ -229,15 +267,19 @@ void contexts_replaced(Stage& stage) {
     stage.say(contexts(Option::set_meta_context, {}));
     stage.say(info(Option::go));
     Asking asking(stage);
-    asking(Command::block_status, 0, 512).leave();
+    asking.all({{Command::block_status, 0, 512}});
+    asking.leave();
 }
 
 void read_only(Stage& stage) {
     agree(stage, Option::structured_reply);
     Asking asking(stage);
-    asking(Command::read, 0, 512)(Command::write, 0, 512)(Command::trim, 0, 512)(Command::write_zeroes, 0,
-                                                                                 512);
-    asking(Command::read, 0, 512).leave();
+    asking.all({{Command::read, 0, 512},
+                {Command::write, 0, 512},
+                {Command::trim, 0, 512},
+                {Command::write_zeroes, 0, 512}});
+    asking.all({{Command::read, 0, 512}});
+    asking.leave();
 }
 
 /// Options that a server does not know, or that are not as they should be.
@@ -315,7 +357,7 @@ const std::vector<Script>& scripts() {
         {"by the empty name", usual, [](Stage& stage) { by_export_name(stage, 3, ""); }},
         {"default export", usual, default_export},
         {"carefree", usual, carefree},
-        {"no block sizes", no_sizes, simple},
+        {"no block sizes", no_sizes, simple_and_hard},
         {"provoke simple", usual, provoke_simple},
         {"provoke structured", usual, provoke_structured},
         {"status unselected", usual, status_unselected},

@@ -18,7 +18,7 @@ std::shared_ptr<refserver::Export> make_export(const Setting& setting, refserver
         disk_size, std::make_shared<refserver::MemoryBudget>(std::int64_t{2} * disk_size));
     refserver::Operation write;
     write.kind = refserver::Operation::Kind::write;
-    write.length = disk_size / 2;
+    write.length = disk_size / 8;
     write.buffer = pool.take(write.length);
     for (std::size_t i = 0; i < write.length; ++i) {
         const bool full = i / sector % 2 == 0;

@@ -16,7 +16,7 @@
 
 namespace faults::testing {
 
-/// How the server is set up. Its export is called "disk" and is the default export; 2 MiB: a first half in
+/// How the server is set up. Its export is called "disk" and is the default export; 2 MiB: a first part in
 /// which every other sector is full of bytes, and a hole.
 struct Setting {
     bool read_only = false;
