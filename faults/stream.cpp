@@ -137,7 +137,10 @@ std::optional<Message> Stream::server_message(const Conversation& told) {
     if (!begun_) {
         return greeting();
     }
-    if (told.awaits_export_reply) {
+    // A client that does not wait for its replies may still be owed some to earlier options.
+    const bool option =
+        waiting() >= sizeof(std::uint64_t) && number<std::uint64_t>(0) == nbd::option_reply_magic;
+    if (told.awaits_export_reply && !option) {
         return export_reply(told);
     }
     if (waiting() < sizeof(std::uint32_t)) {

@@ -99,6 +99,16 @@ std::vector<Case> cases() {
                                   says(server, nbd::SimpleReply{nbd::Error::none, 2})};
     all.push_back({"by name without zeroes", no_zeroes, 6});
 
+    std::vector<Spoken> impatient{
+        says(server, nbd::NewstyleGreeting{3}),
+        says(client, nbd::ClientFlags{3}),
+        says(client, nbd::OptionRequest{nbd::Option::list, 0}),
+        says(client, nbd::OptionRequest{nbd::Option::export_name, 0}),
+        says(server, nbd::OptionReply{nbd::Option::list, nbd::OptionReplyType::ack, 0}),
+        {"answer", server, told},
+    };
+    all.push_back({"impatient", impatient, 6});
+
     std::vector<Spoken> oldstyle{says(server, nbd::OldstyleGreeting{4096, 0, 1}, padding),
                                  says(client, nbd::CompactRequest{0, nbd::Command::read, 2, 0, 3}),
                                  says(server, nbd::SimpleReply{nbd::Error::none, 2}, bytes_of(3))};
