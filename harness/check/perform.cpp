@@ -110,6 +110,13 @@ std::uint64_t Performer::variable(const Line& line, const std::string& name) con
     if (const auto found = last_fields_.find(name); found != last_fields_.end()) {
         return found->second;
     }
+    if (name == "context" && line.exchange->context()) {
+        return *line.exchange->context();
+    }
+    // The size may have changed since the server was probed.
+    if (name == "size" && line.exchange->entered_size()) {
+        return *line.exchange->entered_size();
+    }
     const ExportFacts* facts = exported();
     if (facts == nullptr) {
         throw DoesNotApply{"the server lets nobody into the export"};
@@ -138,7 +145,6 @@ std::uint64_t Performer::variable(const Line& line, const std::string& name) con
     if (facts->resize && name == "granularity") {
         return facts->resize->granularity;
     }
-    (void)line;
     throw std::invalid_argument(fmt::format("the answer has no {}", name));
 }
 
@@ -215,7 +221,8 @@ void Performer::begin(std::uint32_t number) {
 void Performer::send(const CheckStep& step, Line& line) {
     Exchange& exchange = *line.exchange;
     nbd::Buffer bytes;
-    for (const Outgoing& message : step.messages) {
+    for (std::size_t i = 0; i < step.messages.size() * step.times; ++i) {
+        const Outgoing& message = step.messages[i % step.messages.size()];
         const std::uint64_t cookie = exchange.new_cookie();
         const Surroundings with = surroundings(line);
         const nbd::Buffer encoded = message.encode(with, cookie);
@@ -310,18 +317,17 @@ void Performer::expect(const CheckStep& step, Line& line) {
             // Whatever the server says to the request comes before the answer to a later one, or never.
             std::string trouble;
             (void)probe(line, trouble);
-        } else {
-            (void)exchange.await_request(cookie);
         }
-        const RequestOutcome* outcome = exchange.so_far(cookie);
-        complete = outcome != nullptr && outcome->complete;
+        const RequestOutcome& outcome =
+            silence_allowed ? exchange.take_request(cookie) : exchange.await_request(cookie);
+        complete = outcome.complete;
+        last_fields_ = outcome.fields();
         if (complete) {
-            last_fields_ = outcome->fields();
             const std::string& label = step.of.empty() ? line.last_label : step.of;
-            reads_[label] = *outcome;
-            description = outcome->describe() + " came";
-            came = outcome->success() ? Outcome{Kind::success, 0}
-                                      : Outcome{Kind::error_is, static_cast<std::uint32_t>(*outcome->error)};
+            reads_[label] = outcome;
+            description = outcome.describe() + " came";
+            came = outcome.success() ? Outcome{Kind::success, 0}
+                                     : Outcome{Kind::error_is, static_cast<std::uint32_t>(*outcome.error)};
         } else if (silence_allowed && exchange.silence() == Silence::none && exchange.garbage().empty()) {
             return judge_outcome(step, line, {Kind::silence, 0}, "no answer came");
         }
@@ -450,8 +456,16 @@ void Performer::usable(const CheckStep& step, Line& line) {
         return;
     }
     const Exchange& exchange = *line.exchange;
-    if (exchange.silence() == Silence::none && exchange.garbage().empty()) {
-        return find(step.requirement, &step, trouble);
+    if (exchange.garbage().empty()) {
+        const Silence silence = exchange.silence();
+        if (silence == Silence::none) {
+            return find(step.requirement, &step, trouble);
+        }
+        const bool left = silence == Silence::closed || silence == Silence::reset;
+        if (left && step.kind == CheckStep::Kind::in_step) {
+            line.over = true;
+            return;
+        }
     }
     find_silence(step.requirement, step, line, trouble);
 }
@@ -477,6 +491,12 @@ void Performer::step(const CheckStep& step) {
     if (line.over && step.kind != Kind::data && step.kind != Kind::holds) {
         return; // what has ended needs no further steps; the step that saw the end has judged it
     }
+    if (!step.given.empty()) {
+        const auto given = reads_.find(step.given);
+        if (given == reads_.end() || given->second.success() != step.given_success) {
+            return;
+        }
+    }
     switch (step.kind) {
     case Kind::connect:
         return;
@@ -491,6 +511,7 @@ void Performer::step(const CheckStep& step) {
     case Kind::save:
         return save(step, line);
     case Kind::usable:
+    case Kind::in_step:
         return usable(step, line);
     case Kind::ends:
         return ends(step, line);

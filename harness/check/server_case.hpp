@@ -74,6 +74,7 @@ struct CheckStep {
         data,       ///< looks at the data of the last answer
         save,       ///< keeps numbers of the last answer
         usable,     ///< the connection still works, and nothing came that nobody asked for
+        in_step,    ///< the same, unless the server has hung up, for which it has a reason
         ends,       ///< the server closes the connection
         half_close, ///< this side sends nothing more
         reset,      ///< this side resets the connection
@@ -82,8 +83,11 @@ struct CheckStep {
     Position position;
     std::string text; ///< for people: "send NBD_CMD_READ"
     std::uint32_t connection = 1;
+    std::string given;         ///< the label of a request: the step is left out unless that has come to …
+    bool given_success = true; ///< … success, or an error
 
     std::vector<Outgoing> messages; ///< send
+    std::uint64_t times = 1;        ///< send: how often the messages are sent
     std::size_t segment = 0;        ///< send: bytes of a segment; 0: all in one
     std::optional<Number> cut;      ///< send: only so many bytes
     std::string of;              ///< expect, holds, data: the label of a request; empty: the last thing sent
@@ -91,7 +95,7 @@ struct CheckStep {
     std::vector<Holding> holdings;                     ///< holds
     std::optional<DataCheck> check;                    ///< data
     std::vector<std::pair<std::string, Number>> saved; ///< save
-    std::string requirement;                           ///< usable, ends
+    std::string requirement;                           ///< usable, in-step, ends
     std::chrono::milliseconds time{0};                 ///< pause
 };
 
