@@ -153,8 +153,8 @@ std::size_t checked(std::uint64_t count) {
 } // namespace
 
 const std::vector<std::string_view>& case_variables() {
-    static const std::vector<std::string_view> names = {"size",     "min",     "preferred",   "max",
-                                                        "smallest", "largest", "granularity", "context"};
+    static const std::vector<std::string_view> names = {
+        "size", "min", "preferred", "max", "smallest", "largest", "granularity", "context", "top", "step"};
     return names;
 }
 

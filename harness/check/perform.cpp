@@ -18,6 +18,8 @@ namespace {
 constexpr int answers_in_a_case = 4;
 /// What the test whether a connection is usable reads at most, in bytes.
 constexpr std::uint64_t usable_read = 512;
+/// Sizes are changed by at least so many bytes, so that a whole block of every size is in between.
+constexpr std::uint64_t least_step = 65536;
 constexpr auto unknown_command = static_cast<nbd::Command>(0x7ffe);
 
 /// The case cannot go on; it is not an error of anybody.
@@ -135,6 +137,12 @@ std::uint64_t Performer::variable(const Line& line, const std::string& name) con
     }
     if (name == "max") {
         return std::min<std::uint64_t>(block.maximum, nbd::default_max_payload);
+    }
+    if (name == "top" || name == "step") {
+        // What is not told does not bind anybody to more than bytes.
+        const std::uint64_t unit = std::max<std::uint64_t>(facts->resize ? facts->resize->granularity : 1, 1);
+        const std::uint64_t number = name == "top" ? variable(line, "size") : least_step;
+        return number + (unit - number % unit) % unit;
     }
     if (facts->resize && name == "smallest") {
         return facts->resize->smallest;
@@ -543,6 +551,12 @@ Performance Performer::run() {
             }
         }
         begin(1);
+        if (case_.room && exported() != nullptr && exported()->resize) {
+            const Line& line = lines_.at(1);
+            if (variable(line, "largest") - variable(line, "size") < value(*case_.room, line)) {
+                throw DoesNotApply{"the export has no room to grow any more"};
+            }
+        }
         for (const CheckStep& next : case_.steps) {
             ++number_;
             step(next);

@@ -366,6 +366,7 @@ ServerCase Reader::read(const YamlNode& node, const std::string& section) {
         }
     });
     map.optional("at-least", [&](const YamlNode& value) { made.at_least = Number::read(value, {}); });
+    map.optional("room", [&](const YamlNode& value) { made.room = Number::read(value, {}); });
     map.optional("ambiguous", [&](const YamlNode& value) { made.ambiguous = value.text(); });
     map.optional("crasher", [&](const YamlNode& value) { made.crasher = value.boolean(); });
     for (const YamlNode& step : map.required("steps").list()) {

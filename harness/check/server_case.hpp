@@ -116,6 +116,7 @@ struct ServerCase {
     std::vector<Style> styles; ///< transmission: those that it runs in
     std::vector<std::string> contexts;
     std::optional<Number> at_least; ///< bytes that the export has to have
+    std::optional<Number> room;     ///< bytes that it has to be able to grow by, as far as is told
     std::string ambiguous;          ///< what two readings of the text the case accepts; empty if there is one
     bool crasher = false;           ///< known to bring servers down: only on demand, and last
     std::vector<CheckStep> steps;

@@ -134,6 +134,10 @@ const std::vector<NeedWord>& need_words() {
         {"no-query", "NBD_INFO_RESIZE does not say QUERY", incapable<capability::query>},
         {"notify", "NBD_INFO_RESIZE says NOTIFY", capable<capability::notify>},
         {"no-notify", "NBD_INFO_RESIZE does not say NOTIFY", incapable<capability::notify>},
+        {"granular", "NBD_INFO_RESIZE tells a granularity above 1",
+         [](const ServerFacts&, const ExportFacts* e) {
+             return e != nullptr && e->resize && e->resize->granularity > 1;
+         }},
         {"small", "the export is smaller than 4 GiB",
          [](const ServerFacts&, const ExportFacts* e) { return e != nullptr && e->size < small; }},
         {"no-growth", "NBD_INFO_RESIZE does not say AUTO_IMPLICIT, if it is sent",
