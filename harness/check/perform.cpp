@@ -95,6 +95,7 @@ class Performer {
     std::map<std::string, RequestOutcome> reads_; ///< by label: what came of requests
     Performance result_;
     std::size_t number_ = 0; ///< of the step
+    bool derailed_ = false;  ///< an answer broke a MUST, so that what was to come of it is not there
 };
 
 const ExportFacts* Performer::exported() const {
@@ -289,6 +290,7 @@ void Performer::judge_outcome(const CheckStep& step, Line& line, const Outcome& 
             wanted.push_back(allowed.describe());
         }
         result_.broke_off = result_.broke_off || came.kind == Kind::disconnect;
+        derailed_ = derailed_ || requirements_.at(demand.requirement).level == Level::must;
         find(demand.requirement, &step,
              fmt::format("expected {}, but {}", fmt::join(wanted, " or "), description));
         break; // what is demanded besides is about finer points
@@ -498,6 +500,9 @@ void Performer::step(const CheckStep& step) {
     Line& line = found->second;
     if (line.over && step.kind != Kind::data && step.kind != Kind::holds) {
         return; // what has ended needs no further steps; the step that saw the end has judged it
+    }
+    if (derailed_ && (step.kind == Kind::data || step.kind == Kind::holds)) {
+        return; // it would say the same once more, and blame another requirement
     }
     if (!step.given.empty()) {
         const auto given = reads_.find(step.given);
