@@ -27,8 +27,9 @@ const std::vector<std::string_view>& field_names(bool of_option) {
         "infos",         "name-length", "capabilities",       "granularity",   "smallest",
         "largest",       "error-length"};
     static const std::vector<std::string_view> request = {
-        "chunks",   "data-chunks", "holes", "extents",  "extents-sum", "first-extent", "largest-extent",
-        "contexts", "errors",      "sizes", "new-size", "size-flags",  "covered",      "unknown-chunks"};
+        "chunks",         "data-chunks",    "holes",  "extents",     "extents-sum", "first-extent",
+        "largest-extent", "contexts",       "errors", "sizes",       "new-size",    "size-flags",
+        "covered",        "unknown-chunks", "done",   "first-status"};
     return of_option ? option : request;
 }
 
@@ -165,6 +166,7 @@ void RequestOutcome::take(const ChunkAnswer& answer) {
     const nbd::Buffer& payload = answer.payload;
     complete = answer.chunk.done() || subscription;
     ++counts["chunks"];
+    counts["done"] = answer.chunk.done() ? 1 : 0;
     switch (answer.chunk.type) {
     case nbd::ChunkType::none:
         return;
@@ -199,6 +201,7 @@ void RequestOutcome::take(const ChunkAnswer& answer) {
         }
         if (!descriptors.empty() && !counts.contains("first-extent")) {
             counts["first-extent"] = descriptors.front().length;
+            counts["first-status"] = descriptors.front().status;
         }
     };
     if (answer.chunk.type == nbd::ChunkType::block_status) {

@@ -52,7 +52,7 @@ struct RequestOutcome {
     std::uint64_t covered = 0;       ///< bytes of the request that content came for
     Fields counts;                   ///< "chunks", "holes", …
     std::optional<nbd::ResizeChunk> size;
-    bool subscription = false; ///< complete with its first chunk, although more may follow
+    bool subscription = false; ///< complete with each chunk, although more may follow
 
     void take(const SimpleAnswer& answer);
     void take(const ChunkAnswer& answer);

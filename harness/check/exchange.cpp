@@ -104,6 +104,7 @@ std::string Exchange::enter(const Entrance& entrance) {
         return why;
     }
     if (!greeting_.newstyle) {
+        entered_size_ = greeting_.size;
         return entrance.style == Style::simple ? ""
                                                : "the server speaks oldstyle, which has simple replies only";
     }
@@ -128,6 +129,7 @@ std::string Exchange::enter(const Entrance& entrance) {
         if (!outcome.success() || outcome.contexts().size() != entrance.contexts.size()) {
             return refused(outcome);
         }
+        context_ = outcome.contexts().begin()->second;
     }
     if (entrance.by_export_name) {
         send_option(nbd::Option::export_name,
@@ -138,7 +140,14 @@ std::string Exchange::enter(const Entrance& entrance) {
                     info_request(entrance.export_name, {nbd::InfoType::block_size, nbd::InfoType::resize}));
     }
     const OptionOutcome outcome = await_option();
-    return outcome.success() ? std::string() : refused(outcome);
+    if (!outcome.success()) {
+        return refused(outcome);
+    }
+    const Fields told = outcome.fields(entrance.export_name);
+    if (const auto size = told.find("export-size"); size != told.end()) {
+        entered_size_ = size->second;
+    }
+    return {};
 }
 
 bool Exchange::send(nbd::Bytes bytes, std::size_t segment) {
@@ -238,6 +247,10 @@ bool Exchange::note(const Incoming& message) {
         garbage_ = "a second reply to the same request came";
         return true;
     }
+    if (chunk != nullptr && found->second.subscription) {
+        notifications_[found->first].push_back(*chunk);
+        return true;
+    }
     simple != nullptr ? found->second.take(*simple) : found->second.take(*chunk);
     if (found->second.complete) {
         dialogue_->reading().read_lengths.erase(found->first);
@@ -245,11 +258,22 @@ bool Exchange::note(const Incoming& message) {
     return true;
 }
 
+void Exchange::take_next(RequestOutcome& outcome, std::deque<ChunkAnswer>& chunks) {
+    if (!outcome.complete && !chunks.empty()) {
+        outcome.take(chunks.front());
+        chunks.pop_front();
+    }
+}
+
 const RequestOutcome& Exchange::await_request(std::uint64_t cookie) {
     RequestOutcome& outcome = requests_[cookie];
+    std::deque<ChunkAnswer>& notifications = notifications_[cookie];
+    outcome.complete = outcome.complete && !outcome.subscription;
+    take_next(outcome, notifications);
     Incoming message;
     for (std::size_t count = 0; !outcome.complete && next(message); ++count) {
         note(message);
+        take_next(outcome, notifications);
         if (count >= most_messages) {
             silence_ = Silence::flooded;
             break;
@@ -279,9 +303,11 @@ bool Exchange::listen(std::chrono::milliseconds time) {
     return silence != Silence::late;
 }
 
-const RequestOutcome* Exchange::so_far(std::uint64_t cookie) const {
-    const auto found = requests_.find(cookie);
-    return found == requests_.end() ? nullptr : &found->second;
+const RequestOutcome& Exchange::take_request(std::uint64_t cookie) {
+    RequestOutcome& outcome = requests_[cookie];
+    outcome.complete = outcome.complete && !outcome.subscription;
+    take_next(outcome, notifications_[cookie]);
+    return outcome;
 }
 
 void Exchange::leave() {

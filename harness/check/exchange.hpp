@@ -9,6 +9,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -68,8 +69,10 @@ class Exchange {
     /// The answer to the option that was sent first of those not awaited yet; it is complete unless the
     /// server fell silent.
     OptionOutcome await_option();
-    /// The reply to the request of this cookie.
+    /// The reply to the request of this cookie; of a subscription its next chunk.
     const RequestOutcome& await_request(std::uint64_t cookie);
+    /// As above, with what has come already: of a subscription its next chunk if there is one.
+    const RequestOutcome& take_request(std::uint64_t cookie);
     /// Waits for the end of the connection; takes note of replies that come before.
     Silence await_end();
     /// Waits as long as this for anything; the replies that come are taken note of. False if nothing came.
@@ -83,8 +86,10 @@ class Exchange {
     [[nodiscard]] bool in_transmission() const {
         return dialogue_ && dialogue_->reading().phase == Reading::Phase::transmission;
     }
-    /// What has come of a request so far; null if there is no such request.
-    [[nodiscard]] const RequestOutcome* so_far(std::uint64_t cookie) const;
+    /// The size that the server told when it let this connection in, in bytes; nothing before.
+    [[nodiscard]] std::optional<std::uint64_t> entered_size() const { return entered_size_; }
+    /// The id of the first metadata context that was selected on the way in; nothing without one.
+    [[nodiscard]] std::optional<std::uint32_t> context() const { return context_; }
     [[nodiscard]] Dialogue& dialogue() { return *dialogue_; }
     /// Options whose answers were not awaited yet.
     [[nodiscard]] std::size_t options_open() const { return options_.size(); }
@@ -102,6 +107,8 @@ class Exchange {
     bool next(Incoming& message);
     /// Takes note of a reply of the transmission phase; false for another message.
     bool note(const Incoming& message);
+    /// Makes the next chunk of a subscription that has come, if any, its outcome.
+    static void take_next(RequestOutcome& outcome, std::deque<ChunkAnswer>& chunks);
     [[nodiscard]] Clock::time_point until() const;
     [[nodiscard]] std::string trouble(const std::string& awaited) const;
 
@@ -114,6 +121,10 @@ class Exchange {
     nbd::HeaderStyle style_ = nbd::HeaderStyle::compact;
     std::vector<nbd::Option> options_; ///< sent and not awaited
     std::map<std::uint64_t, RequestOutcome> requests_;
+    /// Of subscriptions: chunks that nobody has awaited yet.
+    std::map<std::uint64_t, std::deque<ChunkAnswer>> notifications_;
+    std::optional<std::uint64_t> entered_size_;
+    std::optional<std::uint32_t> context_;
     std::uint64_t last_cookie_ = 0x1000;
     Silence silence_ = Silence::none;
     std::string garbage_;

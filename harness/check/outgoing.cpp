@@ -76,22 +76,29 @@ std::string hex_bytes(const YamlNode& node) {
 Payload::Piece read_piece(const YamlNode& node, const std::vector<std::string>& names) {
     using Kind = Payload::Piece::Kind;
     if (node.is_scalar()) {
-        return {Kind::bytes, hex_bytes(node), {}, {}};
+        return {Kind::bytes, hex_bytes(node), {}, {}, 0};
     }
     YamlMap map = node.map();
     Payload::Piece piece;
     if (const auto text = map.optional("text")) {
-        piece = {Kind::text, text->text(), {}, {}};
+        piece = {Kind::text, text->text(), {}, {}, 0};
     } else if (const auto zeroes = map.optional("zeroes")) {
-        piece = {Kind::zeroes, {}, Number::read(*zeroes, names), {}};
+        piece = {Kind::zeroes, {}, Number::read(*zeroes, names), {}, 0};
     } else if (const auto pattern = map.optional("pattern")) {
-        piece = {Kind::pattern, {}, {}, pattern->number()};
+        piece = {Kind::pattern, {}, {}, pattern->number(), 0};
         if (const auto length = map.optional("length")) {
             piece.count = Number::read(*length, names);
         }
+    } else if (const auto number = map.optional("number")) {
+        piece = {Kind::number, {}, Number::read(*number, names), {}, 0};
+        const YamlNode width = map.required("bytes");
+        piece.width = static_cast<std::size_t>(width.number());
+        if (piece.width < 1 || piece.width > sizeof(std::uint64_t)) {
+            width.fail("a number has 1 to 8 bytes");
+        }
     } else {
         const YamlNode what = map.required("repeat");
-        piece = {Kind::repeat, hex_bytes(what), Number::read(map.required("times"), names), {}};
+        piece = {Kind::repeat, hex_bytes(what), Number::read(map.required("times"), names), {}, 0};
     }
     map.finish();
     return piece;
@@ -146,8 +153,8 @@ std::size_t checked(std::uint64_t count) {
 } // namespace
 
 const std::vector<std::string_view>& case_variables() {
-    static const std::vector<std::string_view> names = {"size",     "min",     "preferred",  "max",
-                                                        "smallest", "largest", "granularity"};
+    static const std::vector<std::string_view> names = {
+        "size", "min", "preferred", "max", "smallest", "largest", "granularity", "context", "top", "step"};
     return names;
 }
 
@@ -218,6 +225,9 @@ nbd::Buffer Payload::in(const Surroundings& with, std::uint64_t offset, std::uin
             fill_pattern(std::span(out).subspan(begin), offset + begin, *piece.seed);
             break;
         }
+        case Piece::Kind::number:
+            put(out, piece.count->in(with), piece.width);
+            break;
         }
     }
     return out;
@@ -259,9 +269,9 @@ Outgoing Outgoing::read(const YamlNode& node, const std::vector<std::string>& na
         if (const auto queries = map.optional("queries")) {
             message.queries.emplace();
             for (const YamlNode& query : queries->list()) {
-                message.queries->push_back(query.is_scalar()
-                                               ? Payload{{{Payload::Piece::Kind::text, query.text(), {}, {}}}}
-                                               : Payload::read(query, names));
+                message.queries->push_back(
+                    query.is_scalar() ? Payload{{{Payload::Piece::Kind::text, query.text(), {}, {}, 0}}}
+                                      : Payload::read(query, names));
             }
         }
         if (message.data && (message.name || message.queries || !message.information.empty())) {

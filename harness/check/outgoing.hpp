@@ -40,15 +40,16 @@ struct Number {
 /// Bytes: pieces one after the other.
 struct Payload {
     struct Piece {
-        enum class Kind { bytes, text, zeroes, pattern, repeat } kind = Kind::bytes;
+        enum class Kind { bytes, text, zeroes, pattern, repeat, number } kind = Kind::bytes;
         std::string content;               ///< bytes, text with {export}, or what is repeated
-        std::optional<Number> count;       ///< zeroes, repeat, pattern
+        std::optional<Number> count;       ///< zeroes, repeat, pattern; number: the number itself
         std::optional<std::uint64_t> seed; ///< pattern
+        std::size_t width = 0;             ///< number: its bytes
     };
     std::vector<Piece> pieces;
 
-    /// "00 ff", {text: …}, {zeroes: N}, {repeat: "41", times: N}, {pattern: SEED, length: N}, or a list of
-    /// these.
+    /// "00 ff", {text: …}, {zeroes: N}, {repeat: "41", times: N}, {pattern: SEED, length: N},
+    /// {number: N, bytes: 4}, or a list of these.
     static Payload read(const YamlNode& node, const std::vector<std::string>& names);
     /// `offset` is the place on the disk that patterns begin at; `length` how long those are that do not say.
     [[nodiscard]] nbd::Buffer in(const Surroundings& with, std::uint64_t offset = 0,

@@ -18,6 +18,8 @@ namespace {
 constexpr int answers_in_a_case = 4;
 /// What the test whether a connection is usable reads at most, in bytes.
 constexpr std::uint64_t usable_read = 512;
+/// Sizes are changed by at least so many bytes, so that a whole block of every size is in between.
+constexpr std::uint64_t least_step = 65536;
 constexpr auto unknown_command = static_cast<nbd::Command>(0x7ffe);
 
 /// The case cannot go on; it is not an error of anybody.
@@ -94,6 +96,7 @@ class Performer {
     std::map<std::string, RequestOutcome> reads_; ///< by label: what came of requests
     Performance result_;
     std::size_t number_ = 0; ///< of the step
+    bool derailed_ = false;  ///< an answer broke a MUST, so that what was to come of it is not there
 };
 
 const ExportFacts* Performer::exported() const {
@@ -110,6 +113,13 @@ std::uint64_t Performer::variable(const Line& line, const std::string& name) con
     }
     if (const auto found = last_fields_.find(name); found != last_fields_.end()) {
         return found->second;
+    }
+    if (name == "context" && line.exchange->context()) {
+        return *line.exchange->context();
+    }
+    // The size may have changed since the server was probed.
+    if (name == "size" && line.exchange->entered_size()) {
+        return *line.exchange->entered_size();
     }
     const ExportFacts* facts = exported();
     if (facts == nullptr) {
@@ -130,6 +140,12 @@ std::uint64_t Performer::variable(const Line& line, const std::string& name) con
     if (name == "max") {
         return std::min<std::uint64_t>(block.maximum, nbd::default_max_payload);
     }
+    if (name == "top" || name == "step") {
+        // What is not told does not bind anybody to more than bytes.
+        const std::uint64_t unit = std::max<std::uint64_t>(facts->resize ? facts->resize->granularity : 1, 1);
+        const std::uint64_t number = name == "top" ? variable(line, "size") : least_step;
+        return number + (unit - number % unit) % unit;
+    }
     if (facts->resize && name == "smallest") {
         return facts->resize->smallest;
     }
@@ -139,7 +155,6 @@ std::uint64_t Performer::variable(const Line& line, const std::string& name) con
     if (facts->resize && name == "granularity") {
         return facts->resize->granularity;
     }
-    (void)line;
     throw std::invalid_argument(fmt::format("the answer has no {}", name));
 }
 
@@ -216,7 +231,8 @@ void Performer::begin(std::uint32_t number) {
 void Performer::send(const CheckStep& step, Line& line) {
     Exchange& exchange = *line.exchange;
     nbd::Buffer bytes;
-    for (const Outgoing& message : step.messages) {
+    for (std::size_t i = 0; i < step.messages.size() * step.times; ++i) {
+        const Outgoing& message = step.messages[i % step.messages.size()];
         const std::uint64_t cookie = exchange.new_cookie();
         const Surroundings with = surroundings(line);
         const nbd::Buffer encoded = message.encode(with, cookie);
@@ -275,6 +291,7 @@ void Performer::judge_outcome(const CheckStep& step, Line& line, const Outcome& 
             wanted.push_back(allowed.describe());
         }
         result_.broke_off = result_.broke_off || came.kind == Kind::disconnect;
+        derailed_ = derailed_ || requirements_.at(demand.requirement).level == Level::must;
         find(demand.requirement, &step,
              fmt::format("expected {}, but {}", fmt::join(wanted, " or "), description));
         break; // what is demanded besides is about finer points
@@ -311,18 +328,17 @@ void Performer::expect(const CheckStep& step, Line& line) {
             // Whatever the server says to the request comes before the answer to a later one, or never.
             std::string trouble;
             (void)probe(line, trouble);
-        } else {
-            (void)exchange.await_request(cookie);
         }
-        const RequestOutcome* outcome = exchange.so_far(cookie);
-        complete = outcome != nullptr && outcome->complete;
+        const RequestOutcome& outcome =
+            silence_allowed ? exchange.take_request(cookie) : exchange.await_request(cookie);
+        complete = outcome.complete;
+        last_fields_ = outcome.fields();
         if (complete) {
-            last_fields_ = outcome->fields();
             const std::string& label = step.of.empty() ? line.last_label : step.of;
-            reads_[label] = *outcome;
-            description = outcome->describe() + " came";
-            came = outcome->success() ? Outcome{Kind::success, 0}
-                                      : Outcome{Kind::error_is, static_cast<std::uint32_t>(*outcome->error)};
+            reads_[label] = outcome;
+            description = outcome.describe() + " came";
+            came = outcome.success() ? Outcome{Kind::success, 0}
+                                     : Outcome{Kind::error_is, static_cast<std::uint32_t>(*outcome.error)};
         } else if (silence_allowed && exchange.silence() == Silence::none && exchange.garbage().empty()) {
             return judge_outcome(step, line, {Kind::silence, 0}, "no answer came");
         }
@@ -451,8 +467,16 @@ void Performer::usable(const CheckStep& step, Line& line) {
         return;
     }
     const Exchange& exchange = *line.exchange;
-    if (exchange.silence() == Silence::none && exchange.garbage().empty()) {
-        return find(step.requirement, &step, trouble);
+    if (exchange.garbage().empty()) {
+        const Silence silence = exchange.silence();
+        if (silence == Silence::none) {
+            return find(step.requirement, &step, trouble);
+        }
+        const bool left = silence == Silence::closed || silence == Silence::reset;
+        if (left && step.kind == CheckStep::Kind::in_step) {
+            line.over = true;
+            return;
+        }
     }
     find_silence(step.requirement, step, line, trouble);
 }
@@ -484,6 +508,15 @@ void Performer::step(const CheckStep& step) {
     if (line.over && step.kind != Kind::data && step.kind != Kind::holds) {
         return; // what has ended needs no further steps; the step that saw the end has judged it
     }
+    if (derailed_ && (step.kind == Kind::data || step.kind == Kind::holds)) {
+        return; // it would say the same once more, and blame another requirement
+    }
+    if (!step.given.empty()) {
+        const auto given = reads_.find(step.given);
+        if (given == reads_.end() || given->second.success() != step.given_success) {
+            return;
+        }
+    }
     switch (step.kind) {
     case Kind::connect:
         return;
@@ -498,6 +531,7 @@ void Performer::step(const CheckStep& step) {
     case Kind::save:
         return save(step, line);
     case Kind::usable:
+    case Kind::in_step:
         return usable(step, line);
     case Kind::greeted:
         return greeted(step, line);
@@ -531,6 +565,12 @@ Performance Performer::run() {
             }
         }
         begin(1);
+        if (case_.room && exported() != nullptr && exported()->resize) {
+            const Line& line = lines_.at(1);
+            if (variable(line, "largest") - variable(line, "size") < value(*case_.room, line)) {
+                throw DoesNotApply{"the export has no room to grow any more"};
+            }
+        }
         for (const CheckStep& next : case_.steps) {
             ++number_;
             step(next);

@@ -13,6 +13,8 @@ namespace {
 
 /// How long a pause may be; longer ones would make the suite slow.
 constexpr std::uint64_t longest_pause = 1000;
+/// How often messages may be sent by one step.
+constexpr std::uint64_t most_times = 10000;
 
 Outcome read_outcome(const YamlNode& node) {
     const std::string word = node.text();
@@ -70,7 +72,7 @@ class Reader {
     }
     CheckStep read_step(const YamlNode& node);
     void read_send(const YamlNode& node, CheckStep& step);
-    void read_label(YamlMap& map, CheckStep& step) const;
+    void read_labels(YamlMap& map, CheckStep& step) const;
     DataCheck read_data(const YamlNode& node) const;
     Comparison read_comparison(const YamlNode& node, bool of_option) const;
     void check_permissions(const ServerCase& made, const YamlNode& node) const;
@@ -166,13 +168,21 @@ void Reader::read_send(const YamlNode& node, CheckStep& step) {
     }
 }
 
-void Reader::read_label(YamlMap& map, CheckStep& step) const {
-    map.optional("of", [&](const YamlNode& value) {
-        step.of = value.text();
-        if (std::ranges::find(labels_, step.of) == labels_.end()) {
-            value.fail(fmt::format("no request is called '{}'{}", step.of, did_you_mean(step.of, labels_)));
-        }
-    });
+void Reader::read_labels(YamlMap& map, CheckStep& step) const {
+    const auto label = [&](const char* key, std::string& into) {
+        map.optional(key, [&](const YamlNode& value) {
+            into = value.text();
+            if (std::ranges::find(labels_, into) == labels_.end()) {
+                value.fail(fmt::format("no request is called '{}'{}", into, did_you_mean(into, labels_)));
+            }
+        });
+    };
+    label("of", step.of);
+    label("if-success", step.given);
+    if (step.given.empty()) {
+        label("if-error", step.given);
+        step.given_success = step.given.empty();
+    }
 }
 
 CheckStep Reader::read_step(const YamlNode& node) {
@@ -180,7 +190,7 @@ CheckStep Reader::read_step(const YamlNode& node) {
     YamlMap map = node.map();
     CheckStep step;
     step.position = node.position();
-    read_label(map, step);
+    read_labels(map, step);
     const bool of_option = step.of.empty() && last_is_option_;
     map.optional(
         "on", [&](const YamlNode& value) { step.connection = static_cast<std::uint32_t>(value.number()); });
@@ -188,6 +198,12 @@ CheckStep Reader::read_step(const YamlNode& node) {
         read_send(*messages, step);
         map.optional("segment",
                      [&](const YamlNode& value) { step.segment = static_cast<std::size_t>(value.number()); });
+        map.optional("times", [&](const YamlNode& value) {
+            step.times = value.number();
+            if (step.times < 1 || step.times > most_times) {
+                value.fail(fmt::format("messages are sent 1 to {} times", most_times));
+            }
+        });
         map.optional("cut", [&](const YamlNode& value) { step.cut = Number::read(value, names_); });
     } else if (const auto demands = map.optional("expect")) {
         step.kind = Kind::expect;
@@ -237,6 +253,10 @@ CheckStep Reader::read_step(const YamlNode& node) {
         step.kind = Kind::greeted;
         step.text = "the greeting";
         step.requirement = requirement(*greeted, greeted->text());
+    } else if (const auto in_step = map.optional("in-step")) {
+        step.kind = Kind::in_step;
+        step.text = "is the connection in step";
+        step.requirement = requirement(*in_step, in_step->text());
     } else if (const auto ends = map.optional("ends")) {
         step.kind = Kind::ends;
         step.text = "the server closes the connection";
@@ -266,9 +286,8 @@ CheckStep Reader::read_step(const YamlNode& node) {
         }
     } else {
         map.finish();
-        node.fail("a step is one of send, expect, holds, data, save, greeted, usable, ends, half-close, "
-                  "reset, pause, "
-                  "connect");
+        node.fail("a step is one of send, expect, holds, data, save, greeted, usable, in-step, ends, half-close, reset, "
+                  "pause, connect");
     }
     map.finish();
     return step;
@@ -350,6 +369,7 @@ ServerCase Reader::read(const YamlNode& node, const std::string& section) {
         }
     });
     map.optional("at-least", [&](const YamlNode& value) { made.at_least = Number::read(value, {}); });
+    map.optional("room", [&](const YamlNode& value) { made.room = Number::read(value, {}); });
     map.optional("ambiguous", [&](const YamlNode& value) { made.ambiguous = value.text(); });
     map.optional("crasher", [&](const YamlNode& value) { made.crasher = value.boolean(); });
     for (const YamlNode& step : map.required("steps").list()) {

@@ -75,6 +75,7 @@ struct CheckStep {
         save,       ///< keeps numbers of the last answer
         usable,     ///< the connection still works, and nothing came that nobody asked for
         greeted,    ///< the server's greeting comes
+        in_step,    ///< the same, unless the server has hung up, for which it has a reason
         ends,       ///< the server closes the connection
         half_close, ///< this side sends nothing more
         reset,      ///< this side resets the connection
@@ -83,8 +84,11 @@ struct CheckStep {
     Position position;
     std::string text; ///< for people: "send NBD_CMD_READ"
     std::uint32_t connection = 1;
+    std::string given;         ///< the label of a request: the step is left out unless that has come to …
+    bool given_success = true; ///< … success, or an error
 
     std::vector<Outgoing> messages; ///< send
+    std::uint64_t times = 1;        ///< send: how often the messages are sent
     std::size_t segment = 0;        ///< send: bytes of a segment; 0: all in one
     std::optional<Number> cut;      ///< send: only so many bytes
     std::string of;              ///< expect, holds, data: the label of a request; empty: the last thing sent
@@ -92,7 +96,7 @@ struct CheckStep {
     std::vector<Holding> holdings;                     ///< holds
     std::optional<DataCheck> check;                    ///< data
     std::vector<std::pair<std::string, Number>> saved; ///< save
-    std::string requirement;                           ///< greeted, usable, ends
+    std::string requirement;                           ///< greeted, usable, in-step, ends
     std::chrono::milliseconds time{0};                 ///< pause
 };
 
@@ -113,6 +117,7 @@ struct ServerCase {
     std::vector<Style> styles; ///< transmission: those that it runs in
     std::vector<std::string> contexts;
     std::optional<Number> at_least; ///< bytes that the export has to have
+    std::optional<Number> room;     ///< bytes that it has to be able to grow by, as far as is told
     std::string ambiguous;          ///< what two readings of the text the case accepts; empty if there is one
     bool crasher = false;           ///< known to bring servers down: only on demand, and last
     std::vector<CheckStep> steps;

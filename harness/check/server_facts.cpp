@@ -37,6 +37,9 @@ bool incapable(const ServerFacts&, const ExportFacts* exported) {
     return exported != nullptr && exported->resize && (exported->resize->capabilities & Capability) == 0;
 }
 
+/// Compact headers can ask for more than an export below this size has, aligned to any minimum block size.
+constexpr std::uint64_t small = 0xffff0000;
+
 namespace flag = nbd::transmission_flag;
 namespace capability = nbd::resize_capability;
 
@@ -131,6 +134,16 @@ const std::vector<NeedWord>& need_words() {
         {"no-query", "NBD_INFO_RESIZE does not say QUERY", incapable<capability::query>},
         {"notify", "NBD_INFO_RESIZE says NOTIFY", capable<capability::notify>},
         {"no-notify", "NBD_INFO_RESIZE does not say NOTIFY", incapable<capability::notify>},
+        {"granular", "NBD_INFO_RESIZE tells a granularity above 1",
+         [](const ServerFacts&, const ExportFacts* e) {
+             return e != nullptr && e->resize && e->resize->granularity > 1;
+         }},
+        {"small", "the export is smaller than 4 GiB",
+         [](const ServerFacts&, const ExportFacts* e) { return e != nullptr && e->size < small; }},
+        {"no-growth", "NBD_INFO_RESIZE does not say AUTO_IMPLICIT, if it is sent",
+         [](const ServerFacts& s, const ExportFacts* e) {
+             return e != nullptr && !capable<capability::automatic_implicit>(s, e);
+         }},
         {"limited", "NBD_INFO_RESIZE tells a largest size",
          [](const ServerFacts&, const ExportFacts* e) {
              return e != nullptr && e->resize && e->resize->largest != nbd::InfoResize::unknown_largest;
