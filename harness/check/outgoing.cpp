@@ -248,6 +248,7 @@ Outgoing Outgoing::read(const YamlNode& node, const std::vector<std::string>& na
         payload("data", message.data);
         payload("name", message.name);
         number("name-length", message.name_length);
+        number("query-length", message.query_length);
         number("count", message.count);
         number("length", message.length);
         number("magic", message.magic);
@@ -263,6 +264,9 @@ Outgoing Outgoing::read(const YamlNode& node, const std::vector<std::string>& na
                                                ? Payload{{{Payload::Piece::Kind::text, query.text(), {}, {}}}}
                                                : Payload::read(query, names));
             }
+        }
+        if (message.query_length && (!message.queries || message.queries->empty())) {
+            node.fail("'query-length' is of the last query, but there is none");
         }
         if (message.data && (message.name || message.queries || !message.information.empty())) {
             node.fail("an option has either 'data' or fields, not both");
@@ -329,7 +333,8 @@ nbd::Buffer Outgoing::encode(const Surroundings& with, std::uint64_t own_cookie)
                 put(content, count ? count->in(with) : queries->size(), 4);
                 for (const Payload& query : *queries) {
                     const nbd::Buffer bytes = query.in(with);
-                    put(content, bytes.size(), 4);
+                    const bool wrong = query_length && &query == &queries->back();
+                    put(content, wrong ? query_length->in(with) : bytes.size(), 4);
                     append(content, bytes);
                 }
             } else {

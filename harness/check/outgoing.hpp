@@ -69,7 +69,8 @@ struct Outgoing {
     std::optional<Number> name_length;           ///< of the name's length field, where it is to be wrong
     std::vector<std::uint16_t> information;      ///< types asked for
     std::optional<std::vector<Payload>> queries; ///< for metadata contexts
-    std::optional<Number> count; ///< of the count field of either list, where it is to be wrong
+    std::optional<Number> query_length; ///< of the last query's length field, where it is to be wrong
+    std::optional<Number> count;        ///< of the count field of either list, where it is to be wrong
 
     std::uint16_t command = 0;
     std::uint16_t flags = 0;

@@ -57,7 +57,7 @@ class Performer {
     [[nodiscard]] Surroundings surroundings(const Line& line) const;
     [[nodiscard]] std::uint64_t value(const Number& number, const Line& line) const;
 
-    void begin(std::uint32_t number);
+    void begin(std::uint32_t number, Start start);
     void step(const CheckStep& step);
     void send(const CheckStep& step, Line& line);
     void expect(const CheckStep& step, Line& line);
@@ -180,23 +180,23 @@ void Performer::find_silence(const std::string& requirement, const CheckStep& st
          late ? std::optional(reports::Verdict::timeout) : std::nullopt);
 }
 
-void Performer::begin(std::uint32_t number) {
+void Performer::begin(std::uint32_t number, Start start) {
     Line& line = lines_[number];
     line.exchange = std::make_unique<Exchange>(server_.uri, number, log_, patience_, deadline_);
     Exchange& exchange = *line.exchange;
     std::string why = exchange.problem();
     if (why.empty()) {
-        switch (case_.start) {
-        case ServerCase::Start::connected:
+        switch (start) {
+        case Start::connected:
             break;
-        case ServerCase::Start::greeted:
+        case Start::greeted:
             why = exchange.greet();
             break;
-        case ServerCase::Start::haggling:
+        case Start::haggling:
             why = exchange.haggle();
             line.last_is_option = true;
             break;
-        case ServerCase::Start::transmission:
+        case Start::transmission:
             why = exchange.enter(
                 {style_, server_.uri.export_name, case_.contexts, !server_.takes(nbd::Option::go)});
             break;
@@ -467,7 +467,7 @@ void Performer::ends(const CheckStep& step, Line& line) {
 void Performer::step(const CheckStep& step) {
     using Kind = CheckStep::Kind;
     if (step.kind == Kind::connect) {
-        return begin(step.connection);
+        return begin(step.connection, step.start.value_or(case_.start));
     }
     const auto found = lines_.find(step.connection);
     if (found == lines_.end()) {
@@ -521,7 +521,7 @@ Performance Performer::run() {
                 return std::move(result_);
             }
         }
-        begin(1);
+        begin(1, case_.start);
         for (const CheckStep& next : case_.steps) {
             ++number_;
             step(next);

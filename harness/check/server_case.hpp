@@ -16,6 +16,14 @@
 
 namespace harness::check {
 
+/// How far the suite takes a connection before a case goes on.
+enum class Start {
+    connected,    ///< nothing has been said
+    greeted,      ///< the greeting has come, client flags are due
+    haggling,     ///< options are due
+    transmission, ///< the export has been entered
+};
+
 /// One thing that may come of an option or a request.
 struct Outcome {
     enum class Kind {
@@ -82,6 +90,7 @@ struct CheckStep {
     Position position;
     std::string text; ///< for people: "send NBD_CMD_READ"
     std::uint32_t connection = 1;
+    std::optional<Start> start; ///< connect: how far it is taken, if not as the case says
 
     std::vector<Outgoing> messages; ///< send
     std::size_t segment = 0;        ///< send: bytes of a segment; 0: all in one
@@ -97,12 +106,7 @@ struct CheckStep {
 
 /// A conformance case.
 struct ServerCase {
-    enum class Start {
-        connected,    ///< nothing has been said
-        greeted,      ///< the greeting has come, client flags are due
-        haggling,     ///< options are due
-        transmission, ///< the export has been entered
-    };
+    using Start = check::Start;
     std::string name;
     std::string title;
     std::string section;            ///< of the specification

@@ -63,8 +63,14 @@ const std::vector<NeedWord>& need_words() {
         {"extended", "extended headers can be negotiated", takes<nbd::Option::extended_headers>},
         {"no-extended", "extended headers cannot be negotiated", refuses<nbd::Option::extended_headers>},
         {"meta", "metadata contexts can be selected", takes<nbd::Option::set_meta_context>},
-        {"starttls", "TLS can be negotiated", takes<nbd::Option::starttls>},
-        {"no-starttls", "TLS cannot be negotiated", refuses<nbd::Option::starttls>},
+        {"starttls", "TLS can be negotiated",
+         [](const ServerFacts& s, const ExportFacts*) { return s.offers_tls(); }},
+        {"no-starttls", "TLS cannot be negotiated",
+         [](const ServerFacts& s, const ExportFacts*) { return s.fixed() && !s.offers_tls(); }},
+        {"tls-only", "options are refused until TLS is there",
+         [](const ServerFacts& s, const ExportFacts*) { return s.demands_tls(); }},
+        {"clear", "options are not refused for want of TLS",
+         [](const ServerFacts& s, const ExportFacts*) { return s.fixed() && !s.demands_tls(); }},
         {"allocation", "base:allocation can be selected",
          [](const ServerFacts&, const ExportFacts* e) { return e != nullptr && e->allocation; }},
         {"no-allocation", "base:allocation cannot be selected",
@@ -155,6 +161,16 @@ bool ServerFacts::takes(nbd::Option option) const {
     }
 }
 
+bool ServerFacts::offers_tls() const {
+    const auto found = answers.find(nbd::Option::starttls);
+    return found != answers.end() && found->second == nbd::OptionReplyType::ack;
+}
+
+bool ServerFacts::demands_tls() const {
+    const auto found = answers.find(nbd::Option::list);
+    return found != answers.end() && found->second == nbd::OptionReplyType::err_tls_reqd;
+}
+
 const ExportFacts* ServerFacts::any_export() const {
     for (const Style style : {Style::extended, Style::structured, Style::simple}) {
         if (const auto& facts = in(style)) {
@@ -181,6 +197,7 @@ class Prober {
 
     ServerFacts run() {
         look_at_options();
+        look_at_tls();
         for (const Style style : all_styles) {
             look_at_export(style);
         }
@@ -193,6 +210,7 @@ class Prober {
     }
     [[nodiscard]] const std::string& export_name() const { return facts_.uri.export_name; }
     void look_at_options();
+    void look_at_tls();
     void look_at_export(Style style);
     /// The export as a way into it describes it, or why it is closed.
     std::string look_inside(Exchange& exchange, Style style, bool by_export_name, ExportFacts& exported);
@@ -221,7 +239,6 @@ void Prober::look_at_options() {
     const std::pair<nbd::Option, nbd::Buffer> options[] = {
         {nbd::Option::list, {}},
         {nbd::Option::info, info_request(export_name(), {nbd::InfoType::block_size})},
-        {nbd::Option::starttls, nbd::Buffer{0}}, // malformed, so that nothing is encrypted
         {nbd::Option::structured_reply, {}},
         {nbd::Option::set_meta_context, context_request(export_name(), {std::string(nbd::base_allocation)})},
         {nbd::Option::extended_headers, {}},
@@ -233,6 +250,22 @@ void Prober::look_at_options() {
             break; // a case will say more about it
         }
         facts_.answers[option] = outcome.final_type();
+    }
+    exchange.leave();
+}
+
+void Prober::look_at_tls() {
+    if (!facts_.fixed()) {
+        return;
+    }
+    // On a connection of its own: where TLS is there, nothing can be said on it any more.
+    Exchange exchange = connect();
+    if (!exchange.problem().empty() || !exchange.haggle().empty()) {
+        return; // a case will say more about it
+    }
+    exchange.send_option(nbd::Option::starttls);
+    if (const OptionOutcome outcome = exchange.await_option(); outcome.complete) {
+        facts_.answers[nbd::Option::starttls] = outcome.final_type();
     }
     exchange.leave();
 }

@@ -57,6 +57,10 @@ struct ServerFacts {
     /// True if the option was answered by something else than NBD_REP_ERR_UNSUP, NBD_REP_ERR_POLICY and the
     /// like.
     [[nodiscard]] bool takes(nbd::Option option) const;
+    /// True if NBD_OPT_STARTTLS is acknowledged.
+    [[nodiscard]] bool offers_tls() const;
+    /// True if options are refused until TLS is there.
+    [[nodiscard]] bool demands_tls() const;
 };
 
 /// A word of `needs` in a case, and what it means.
