@@ -50,8 +50,14 @@ const std::vector<NeedWord>& need_words() {
          [](const ServerFacts& s, const ExportFacts*) { return !s.newstyle(); }},
         {"fixed", "the server speaks fixed newstyle",
          [](const ServerFacts& s, const ExportFacts*) { return s.fixed(); }},
+        {"no-fixed", "the server speaks newstyle, but not fixed newstyle",
+         [](const ServerFacts& s, const ExportFacts*) { return s.newstyle() && !s.fixed(); }},
         {"no-zeroes", "NBD_FLAG_NO_ZEROES is offered",
          [](const ServerFacts& s, const ExportFacts*) { return s.no_zeroes(); }},
+        {"zeroes", "the server speaks newstyle, but does not offer NBD_FLAG_NO_ZEROES",
+         [](const ServerFacts& s, const ExportFacts*) { return s.newstyle() && !s.no_zeroes(); }},
+        {"names", "some names are not exported",
+         [](const ServerFacts& s, const ExportFacts*) { return s.refuses_names; }},
         {"export", "the server lets a client into the export",
          [](const ServerFacts&, const ExportFacts* e) { return e != nullptr; }},
         {"info", "NBD_OPT_INFO is taken", takes<nbd::Option::info>},
@@ -198,6 +204,7 @@ class Prober {
     ServerFacts run() {
         look_at_options();
         look_at_tls();
+        look_at_names();
         for (const Style style : all_styles) {
             look_at_export(style);
         }
@@ -211,6 +218,9 @@ class Prober {
     [[nodiscard]] const std::string& export_name() const { return facts_.uri.export_name; }
     void look_at_options();
     void look_at_tls();
+    void look_at_names();
+    /// True if NBD_OPT_EXPORT_NAME lets a client into the export of this name.
+    [[nodiscard]] bool enters(const std::string& name);
     void look_at_export(Style style);
     /// The export as a way into it describes it, or why it is closed.
     std::string look_inside(Exchange& exchange, Style style, bool by_export_name, ExportFacts& exported);
@@ -268,6 +278,35 @@ void Prober::look_at_tls() {
         facts_.answers[nbd::Option::starttls] = outcome.final_type();
     }
     exchange.leave();
+}
+
+bool Prober::enters(const std::string& name) {
+    Exchange exchange = connect();
+    if (!exchange.problem().empty() || !exchange.haggle().empty()) {
+        return false;
+    }
+    exchange.send_option(nbd::Option::export_name,
+                         {reinterpret_cast<const std::uint8_t*>(name.data()), name.size()});
+    const bool entered = exchange.await_option().success();
+    exchange.leave();
+    return entered;
+}
+
+void Prober::look_at_names() {
+    if (!facts_.fixed() || facts_.demands_tls()) {
+        return;
+    }
+    const std::string nobody = "no export has this name";
+    Exchange exchange = connect();
+    if (!exchange.problem().empty() || !exchange.haggle().empty()) {
+        return;
+    }
+    exchange.send_option(nbd::Option::info, info_request(nobody, {}));
+    const OptionOutcome outcome = exchange.await_option();
+    exchange.leave();
+    // Servers that refuse names in one way and not in the other are the more interesting.
+    facts_.refuses_names = (outcome.complete && outcome.final_type() == nbd::OptionReplyType::err_unknown) ||
+                           (!enters(nobody) && enters(export_name()));
 }
 
 void Prober::take_information(const OptionOutcome& outcome, ExportFacts& exported) {

@@ -39,6 +39,7 @@ struct ServerFacts {
     Permissions permissions;
     Greeting greeting;
     std::map<nbd::Option, std::optional<nbd::OptionReplyType>> answers; ///< how options are answered
+    bool refuses_names = false;                                         ///< not every name leads to an export
     std::array<std::optional<ExportFacts>, 3> exports;                  ///< by style
     std::array<std::string, 3> no_export;                               ///< by style: why there is none
 
