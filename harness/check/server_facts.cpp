@@ -56,6 +56,8 @@ const std::vector<NeedWord>& need_words() {
          [](const ServerFacts& s, const ExportFacts*) { return s.no_zeroes(); }},
         {"zeroes", "the server speaks newstyle, but does not offer NBD_FLAG_NO_ZEROES",
          [](const ServerFacts& s, const ExportFacts*) { return s.newstyle() && !s.no_zeroes(); }},
+        {"unasked", "a client that does not ask for block sizes is let in",
+         [](const ServerFacts& s, const ExportFacts*) { return s.lets_in_unasked; }},
         {"names", "some names are not exported",
          [](const ServerFacts& s, const ExportFacts*) { return s.refuses_names; }},
         {"export", "the server lets a client into the export",
@@ -68,6 +70,7 @@ const std::vector<NeedWord>& need_words() {
         {"no-structured", "structured replies cannot be negotiated", refuses<nbd::Option::structured_reply>},
         {"extended", "extended headers can be negotiated", takes<nbd::Option::extended_headers>},
         {"no-extended", "extended headers cannot be negotiated", refuses<nbd::Option::extended_headers>},
+        {"list-meta", "NBD_OPT_LIST_META_CONTEXT is taken", takes<nbd::Option::list_meta_context>},
         {"meta", "metadata contexts can be selected", takes<nbd::Option::set_meta_context>},
         {"starttls", "TLS can be negotiated",
          [](const ServerFacts& s, const ExportFacts*) { return s.offers_tls(); }},
@@ -106,6 +109,15 @@ const std::vector<NeedWord>& need_words() {
          not_flagged<flag::block_status_payload>},
         {"block-sizes", "block sizes are advertised",
          [](const ServerFacts&, const ExportFacts* e) { return e != nullptr && e->block.has_value(); }},
+        {"default-sizes", "no other size constraints than the default are advertised",
+         [](const ServerFacts&, const ExportFacts* e) {
+             return e != nullptr &&
+                    (!e->block || (e->block->minimum <= 1 && e->block->maximum >= nbd::default_max_payload));
+         }},
+        {"small-payload", "a maximum payload below 32 MiB is advertised",
+         [](const ServerFacts&, const ExportFacts* e) {
+             return e != nullptr && e->block && e->block->maximum < nbd::default_max_payload;
+         }},
         {"bytes", "no minimum block size above 1 is advertised",
          [](const ServerFacts&, const ExportFacts* e) {
              return e != nullptr && (!e->block || e->block->minimum <= 1);
@@ -205,6 +217,7 @@ class Prober {
         look_at_options();
         look_at_tls();
         look_at_names();
+        look_at_way_in();
         for (const Style style : all_styles) {
             look_at_export(style);
         }
@@ -219,6 +232,7 @@ class Prober {
     void look_at_options();
     void look_at_tls();
     void look_at_names();
+    void look_at_way_in();
     /// True if NBD_OPT_EXPORT_NAME lets a client into the export of this name.
     [[nodiscard]] bool enters(const std::string& name);
     void look_at_export(Style style);
@@ -250,6 +264,7 @@ void Prober::look_at_options() {
         {nbd::Option::list, {}},
         {nbd::Option::info, info_request(export_name(), {nbd::InfoType::block_size})},
         {nbd::Option::structured_reply, {}},
+        {nbd::Option::list_meta_context, context_request(export_name(), {})},
         {nbd::Option::set_meta_context, context_request(export_name(), {std::string(nbd::base_allocation)})},
         {nbd::Option::extended_headers, {}},
     };
@@ -307,6 +322,19 @@ void Prober::look_at_names() {
     // Servers that refuse names in one way and not in the other are the more interesting.
     facts_.refuses_names = (outcome.complete && outcome.final_type() == nbd::OptionReplyType::err_unknown) ||
                            (!enters(nobody) && enters(export_name()));
+}
+
+void Prober::look_at_way_in() {
+    Exchange exchange = connect();
+    if (!facts_.fixed() || !exchange.problem().empty() || !exchange.haggle().empty()) {
+        facts_.lets_in_unasked = facts_.newstyle(); // plain newstyle has no way to ask
+        return;
+    }
+    exchange.send_option(nbd::Option::go, info_request(export_name(), {}));
+    const OptionOutcome outcome = exchange.await_option();
+    facts_.lets_in_unasked =
+        !outcome.complete || outcome.final_type() != nbd::OptionReplyType::err_block_size_reqd;
+    exchange.leave();
 }
 
 void Prober::take_information(const OptionOutcome& outcome, ExportFacts& exported) {

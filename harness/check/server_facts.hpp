@@ -39,9 +39,10 @@ struct ServerFacts {
     Permissions permissions;
     Greeting greeting;
     std::map<nbd::Option, std::optional<nbd::OptionReplyType>> answers; ///< how options are answered
-    bool refuses_names = false;                                         ///< not every name leads to an export
-    std::array<std::optional<ExportFacts>, 3> exports;                  ///< by style
-    std::array<std::string, 3> no_export;                               ///< by style: why there is none
+    bool lets_in_unasked = false;                      ///< also who does not ask for block sizes
+    bool refuses_names = false;                        ///< not every name leads to an export
+    std::array<std::optional<ExportFacts>, 3> exports; ///< by style
+    std::array<std::string, 3> no_export;              ///< by style: why there is none
 
     /// The facts of the richest style that the server has; null if it lets nobody in.
     [[nodiscard]] const ExportFacts* any_export() const;
