@@ -136,6 +136,15 @@ std::uint16_t information_number(const YamlNode& node) {
 /// Beyond what any message of a case needs; an expression that says more is a mistake in the case.
 constexpr std::uint64_t most_payload = std::uint64_t{256} << 20;
 
+constexpr std::string_view listed_placeholder = "{listed}";
+
+void fill_in(std::string& text, std::string_view placeholder, const std::string& by) {
+    for (std::size_t at = text.find(placeholder); at != std::string::npos;
+         at = text.find(placeholder, at + by.size())) {
+        text.replace(at, placeholder.size(), by);
+    }
+}
+
 std::size_t checked(std::uint64_t count) {
     if (count > most_payload) {
         throw std::invalid_argument(fmt::format("{} bytes are more than a case sends", count));
@@ -196,10 +205,12 @@ nbd::Buffer Payload::in(const Surroundings& with, std::uint64_t offset, std::uin
             break;
         case Piece::Kind::text: {
             std::string text = piece.content;
-            constexpr std::string_view placeholder = "{export}";
-            for (std::size_t at = text.find(placeholder); at != std::string::npos;
-                 at = text.find(placeholder, at + with.export_name.size())) {
-                text.replace(at, placeholder.size(), with.export_name);
+            fill_in(text, "{export}", with.export_name);
+            if (text.find(listed_placeholder) != std::string::npos) {
+                if (!with.listed_name) {
+                    throw std::invalid_argument("the server has listed no export");
+                }
+                fill_in(text, listed_placeholder, *with.listed_name);
             }
             out.insert(out.end(), text.begin(), text.end());
             break;

@@ -24,6 +24,7 @@ struct Surroundings {
     std::function<std::uint64_t(const std::string&)> lookup; ///< variables; throws std::invalid_argument
     std::string export_name;                                 ///< {export}
     nbd::HeaderStyle style = nbd::HeaderStyle::compact;
+    std::optional<std::string> listed_name = {}; ///< {listed}
 };
 
 /// A number: an expression, checked when it is loaded.

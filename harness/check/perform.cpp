@@ -90,6 +90,7 @@ class Performer {
     std::map<std::string, std::uint64_t> cookies_; ///< by label
     Fields saved_;
     Fields last_fields_;
+    std::vector<nbd::ServerReply> listed_;        ///< what the server has listed last
     std::map<std::string, RequestOutcome> reads_; ///< by label: what came of requests
     Performance result_;
     std::size_t number_ = 0; ///< of the step
@@ -143,8 +144,14 @@ std::uint64_t Performer::variable(const Line& line, const std::string& name) con
 }
 
 Surroundings Performer::surroundings(const Line& line) const {
-    return {[this, &line](const std::string& name) { return variable(line, name); }, server_.uri.export_name,
-            line.exchange->style()};
+    Surroundings with{[this, &line](const std::string& name) { return variable(line, name); },
+                      server_.uri.export_name,
+                      line.exchange->style(),
+                      {}};
+    if (!listed_.empty()) {
+        with.listed_name = listed_.front().export_name;
+    }
+    return with;
 }
 
 std::uint64_t Performer::value(const Number& number, const Line& line) const {
@@ -298,7 +305,10 @@ void Performer::expect(const CheckStep& step, Line& line) {
         line.option = exchange.await_option();
         complete = line.option->complete;
         if (complete) {
-            last_fields_ = line.option->fields(server_.uri.export_name);
+            if (line.option->option == nbd::Option::list) {
+                listed_ = line.option->listed();
+            }
+            last_fields_ = line.option->fields(server_.uri.export_name, listed_);
             description = line.option->describe() + " came";
             came = line.option->success()
                        ? Outcome{Kind::success, 0}

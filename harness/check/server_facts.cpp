@@ -379,7 +379,7 @@ std::string Prober::look_inside(Exchange& exchange, Style style, bool by_export_
         return fmt::format("{} is answered by {}", nbd::name(outcome.option),
                            outcome.complete ? outcome.describe() : describe(exchange.silence(), patience_));
     }
-    const Fields fields = outcome.fields(export_name());
+    const Fields fields = outcome.fields(export_name(), {});
     if (!fields.contains("export-size")) {
         return "NBD_INFO_EXPORT is missing";
     }

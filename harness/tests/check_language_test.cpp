@@ -1,3 +1,4 @@
+#include "harness/check/answers.hpp"
 #include "harness/check/incoming.hpp"
 #include "harness/check/outgoing.hpp"
 #include "harness/check/server_case.hpp"
@@ -20,7 +21,7 @@ class CheckLanguage : public ::testing::Test {
         return YamlNode::load(file_);
     }
     nbd::Buffer bytes_of(std::string_view message) {
-        const Surroundings with{{}, "disk", nbd::HeaderStyle::compact};
+        const Surroundings with{{}, "disk", nbd::HeaderStyle::compact, {}};
         return Outgoing::read(load(message), {}).encode(with, 1);
     }
 
@@ -61,6 +62,33 @@ TEST_F(CheckLanguage, ConnectSaysHowFar) {
     EXPECT_EQ(cases[0].start, Start::connected);
     EXPECT_EQ(cases[0].steps.at(0).start, std::nullopt);
     EXPECT_EQ(cases[0].steps.at(1).start, Start::haggling);
+}
+
+TEST_F(CheckLanguage, ListedIsTheFirstNameOfTheList) {
+    const Outgoing message = Outgoing::read(load("{ bytes: { text: '<{listed}>' } }"), {});
+    Surroundings with{{}, "disk", nbd::HeaderStyle::compact, "a"};
+    EXPECT_EQ(message.encode(with, 1), (nbd::Buffer{'<', 'a', '>'}));
+    with.listed_name.reset();
+    EXPECT_THAT(message_of<std::invalid_argument>([&] { (void)message.encode(with, 1); }),
+                HasSubstr("no export"));
+}
+
+TEST_F(CheckLanguage, WhatIsToldIsLookedForInTheList) {
+    const auto told = [](nbd::InfoType type, const std::string& text) {
+        const nbd::Buffer data = nbd::encode(nbd::InfoText{type, text});
+        OptionOutcome outcome;
+        outcome.option = nbd::Option::info;
+        outcome.take({nbd::OptionReply{nbd::Option::info, nbd::OptionReplyType::info,
+                                       static_cast<std::uint32_t>(data.size())},
+                      data});
+        return outcome.fields("disk", {{"a", "the first"}, {"b", ""}});
+    };
+    EXPECT_EQ(told(nbd::InfoType::name, "b").at("unlisted-names"), 0U);
+    EXPECT_EQ(told(nbd::InfoType::name, "").at("unlisted-names"), 1U);
+    EXPECT_EQ(told(nbd::InfoType::description, "the first").at("unlisted-descriptions"), 0U);
+    EXPECT_EQ(told(nbd::InfoType::description, "another").at("unlisted-descriptions"), 1U);
+    // What has no name or description of its own need not be in the list.
+    EXPECT_EQ(told(nbd::InfoType::description, "the first").at("unlisted-names"), 0U);
 }
 
 TEST_F(CheckLanguage, NothingComesInClearOnceThereIsTls) {
