@@ -406,6 +406,9 @@ void Prober::look_at_export(Style style) {
     }
     // NBD_OPT_EXPORT_NAME is for servers without NBD_OPT_GO; extended headers want the latter.
     for (const bool by_export_name : {false, true}) {
+        if (!by_export_name && !facts_.fixed()) {
+            continue;
+        }
         if (by_export_name && style == Style::extended) {
             return;
         }
