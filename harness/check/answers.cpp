@@ -21,11 +21,26 @@ std::optional<M> decoded(const nbd::Buffer& bytes) {
 } // namespace
 
 const std::vector<std::string_view>& field_names(bool of_option) {
-    static const std::vector<std::string_view> option = {
-        "replies",       "export-size", "transmission-flags", "block-minimum", "block-preferred",
-        "block-maximum", "exports",     "lists-export",       "contexts",      "allocation",
-        "infos",         "name-length", "capabilities",       "granularity",   "smallest",
-        "largest",       "error-length"};
+    static const std::vector<std::string_view> option = {"replies",
+                                                         "export-size",
+                                                         "transmission-flags",
+                                                         "block-minimum",
+                                                         "block-preferred",
+                                                         "block-maximum",
+                                                         "exports",
+                                                         "lists-export",
+                                                         "contexts",
+                                                         "allocation",
+                                                         "infos",
+                                                         "name-length",
+                                                         "capabilities",
+                                                         "granularity",
+                                                         "smallest",
+                                                         "largest",
+                                                         "error-length",
+                                                         "unlisted-names",
+                                                         "unlisted-descriptions",
+                                                         "longest-name"};
     static const std::vector<std::string_view> request = {
         "chunks",         "data-chunks",    "holes",  "extents",     "extents-sum", "first-extent",
         "largest-extent", "contexts",       "errors", "sizes",       "new-size",    "size-flags",
@@ -48,16 +63,16 @@ const nbd::Buffer* OptionOutcome::info(nbd::InfoType type) const {
     return nullptr;
 }
 
-std::vector<std::string> OptionOutcome::export_names() const {
-    std::vector<std::string> names;
+std::vector<nbd::ServerReply> OptionOutcome::listed() const {
+    std::vector<nbd::ServerReply> list;
     for (const OptionAnswer& reply : replies) {
         if (reply.header.type == nbd::OptionReplyType::server) {
             if (const auto server = decoded<nbd::ServerReply>(reply.data)) {
-                names.push_back(server->export_name);
+                list.push_back(*server);
             }
         }
     }
-    return names;
+    return list;
 }
 
 std::map<std::string, std::uint32_t> OptionOutcome::contexts() const {
@@ -72,7 +87,8 @@ std::map<std::string, std::uint32_t> OptionOutcome::contexts() const {
     return found;
 }
 
-Fields OptionOutcome::fields(const std::string& export_name) const {
+Fields OptionOutcome::fields(const std::string& export_name,
+                             const std::vector<nbd::ServerReply>& list) const {
     Fields fields;
     fields["replies"] = replies.size();
     if (entered) {
@@ -100,12 +116,30 @@ Fields OptionOutcome::fields(const std::string& export_name) const {
     }
     if (const auto name = get(nbd::InfoType::name, nbd::InfoText{})) {
         fields["name-length"] = name->text.size();
+        fields["unlisted-names"] =
+            std::ranges::find(list, name->text, &nbd::ServerReply::export_name) == list.end() ? 1 : 0;
+    } else {
+        fields["unlisted-names"] = 0;
     }
+    const auto description = get(nbd::InfoType::description, nbd::InfoText{});
+    const bool described =
+        std::ranges::any_of(list, [](const nbd::ServerReply& server) { return !server.description.empty(); });
+    fields["unlisted-descriptions"] =
+        description && described &&
+                std::ranges::find(list, description->text, &nbd::ServerReply::description) == list.end()
+            ? 1
+            : 0;
     fields["infos"] = static_cast<std::uint64_t>(std::ranges::count_if(
         replies, [](const OptionAnswer& reply) { return reply.header.type == nbd::OptionReplyType::info; }));
-    const auto names = export_names();
-    fields["exports"] = names.size();
-    fields["lists-export"] = std::ranges::find(names, export_name) != names.end() ? 1 : 0;
+    const auto own = listed();
+    fields["exports"] = own.size();
+    fields["lists-export"] =
+        std::ranges::find(own, export_name, &nbd::ServerReply::export_name) != own.end() ? 1 : 0;
+    fields["longest-name"] = 0;
+    for (const nbd::ServerReply& server : own) {
+        fields["longest-name"] = std::max<std::uint64_t>(
+            {fields["longest-name"], server.export_name.size(), server.description.size()});
+    }
     const auto found = contexts();
     fields["contexts"] = found.size();
     fields["allocation"] = found.count(std::string(nbd::base_allocation));

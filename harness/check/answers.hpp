@@ -32,13 +32,14 @@ struct OptionOutcome {
     }
     /// The information of a type, its type included; null if it did not come.
     [[nodiscard]] const nbd::Buffer* info(nbd::InfoType type) const;
-    /// The names that NBD_REP_SERVER told.
-    [[nodiscard]] std::vector<std::string> export_names() const;
+    /// What NBD_REP_SERVER told.
+    [[nodiscard]] std::vector<nbd::ServerReply> listed() const;
     /// The metadata contexts that came, ids by name.
     [[nodiscard]] std::map<std::string, std::uint32_t> contexts() const;
     /// Of the names that `field_names(true)` lists those that this answer has. `export_name` is the one
-    /// looked for.
-    [[nodiscard]] Fields fields(const std::string& export_name) const;
+    /// looked for, `list` what the server has listed before.
+    [[nodiscard]] Fields fields(const std::string& export_name,
+                                const std::vector<nbd::ServerReply>& list) const;
     /// "NBD_REP_INFO, NBD_REP_INFO, NBD_REP_ACK"
     [[nodiscard]] std::string describe() const;
 };

@@ -219,6 +219,9 @@ OptionOutcome Exchange::await_option() {
         case nbd::Option::extended_headers:
             style_ = nbd::HeaderStyle::extended;
             break;
+        case nbd::Option::starttls:
+            dialogue_->reading().phase = Reading::Phase::encrypted;
+            break;
         case nbd::Option::go:
         case nbd::Option::export_name:
             dialogue_->reading().phase = Reading::Phase::transmission;
@@ -319,7 +322,8 @@ void Exchange::leave() {
             nbd::Buffer bytes;
             nbd::encode_request_to(bytes, request, style_);
             dialogue_->send(bytes, Clock::now(), 0);
-        } else if (greeting_.newstyle && (client_flags_ & nbd::client_flag::fixed_newstyle) != 0) {
+        } else if (dialogue_->reading().phase == Reading::Phase::haggling &&
+                   (client_flags_ & nbd::client_flag::fixed_newstyle) != 0) {
             dialogue_->send(nbd::encode(nbd::OptionRequest{nbd::Option::abort, 0}), Clock::now(), 0);
         }
         dialogue_->finish_sending();

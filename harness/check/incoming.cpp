@@ -137,7 +137,11 @@ std::optional<Incoming> take_message(nbd::Buffer& bytes, const Reading& reading)
         return std::nullopt;
     }
     Taken taken;
-    if (reading.phase == Reading::Phase::greeting) {
+    if (reading.phase == Reading::Phase::encrypted) {
+        if (bytes.size() >= 8 && number(bytes, 8) == nbd::option_reply_magic) {
+            taken = {Garbage{"TLS is in use, but a reply came in clear"}, bytes.size()};
+        }
+    } else if (reading.phase == Reading::Phase::greeting) {
         taken = greeting(bytes);
     } else if (reading.phase == Reading::Phase::transmission) {
         taken = reply(bytes, reading);

@@ -53,7 +53,12 @@ using Incoming = std::variant<Greeting, OptionAnswer, ExportEntered, SimpleAnswe
 
 /// What decides how the next bytes of a server are to be read.
 struct Reading {
-    enum class Phase { greeting, haggling, transmission };
+    enum class Phase {
+        greeting,
+        haggling,
+        transmission,
+        encrypted ///< TLS: what comes cannot be read, but must not be a reply in clear
+    };
     Phase phase = Phase::greeting;
     bool awaits_export_name = false; ///< the last option was NBD_OPT_EXPORT_NAME
     bool no_zeroes = false;          ///< both sides agreed to leave out the padding

@@ -143,6 +143,15 @@ std::uint16_t information_number(const YamlNode& node) {
 /// Beyond what any message of a case needs; an expression that says more is a mistake in the case.
 constexpr std::uint64_t most_payload = std::uint64_t{256} << 20;
 
+constexpr std::string_view listed_placeholder = "{listed}";
+
+void fill_in(std::string& text, std::string_view placeholder, const std::string& by) {
+    for (std::size_t at = text.find(placeholder); at != std::string::npos;
+         at = text.find(placeholder, at + by.size())) {
+        text.replace(at, placeholder.size(), by);
+    }
+}
+
 std::size_t checked(std::uint64_t count) {
     if (count > most_payload) {
         throw std::invalid_argument(fmt::format("{} bytes are more than a case sends", count));
@@ -203,10 +212,12 @@ nbd::Buffer Payload::in(const Surroundings& with, std::uint64_t offset, std::uin
             break;
         case Piece::Kind::text: {
             std::string text = piece.content;
-            constexpr std::string_view placeholder = "{export}";
-            for (std::size_t at = text.find(placeholder); at != std::string::npos;
-                 at = text.find(placeholder, at + with.export_name.size())) {
-                text.replace(at, placeholder.size(), with.export_name);
+            fill_in(text, "{export}", with.export_name);
+            if (text.find(listed_placeholder) != std::string::npos) {
+                if (!with.listed_name) {
+                    throw std::invalid_argument("the server has listed no export");
+                }
+                fill_in(text, listed_placeholder, *with.listed_name);
             }
             out.insert(out.end(), text.begin(), text.end());
             break;
@@ -258,6 +269,7 @@ Outgoing Outgoing::read(const YamlNode& node, const std::vector<std::string>& na
         payload("data", message.data);
         payload("name", message.name);
         number("name-length", message.name_length);
+        number("query-length", message.query_length);
         number("count", message.count);
         number("length", message.length);
         number("magic", message.magic);
@@ -273,6 +285,9 @@ Outgoing Outgoing::read(const YamlNode& node, const std::vector<std::string>& na
                     query.is_scalar() ? Payload{{{Payload::Piece::Kind::text, query.text(), {}, {}, 0}}}
                                       : Payload::read(query, names));
             }
+        }
+        if (message.query_length && (!message.queries || message.queries->empty())) {
+            node.fail("'query-length' is of the last query, but there is none");
         }
         if (message.data && (message.name || message.queries || !message.information.empty())) {
             node.fail("an option has either 'data' or fields, not both");
@@ -339,7 +354,8 @@ nbd::Buffer Outgoing::encode(const Surroundings& with, std::uint64_t own_cookie)
                 put(content, count ? count->in(with) : queries->size(), 4);
                 for (const Payload& query : *queries) {
                     const nbd::Buffer bytes = query.in(with);
-                    put(content, bytes.size(), 4);
+                    const bool wrong = query_length && &query == &queries->back();
+                    put(content, wrong ? query_length->in(with) : bytes.size(), 4);
                     append(content, bytes);
                 }
             } else {

@@ -24,6 +24,7 @@ struct Surroundings {
     std::function<std::uint64_t(const std::string&)> lookup; ///< variables; throws std::invalid_argument
     std::string export_name;                                 ///< {export}
     nbd::HeaderStyle style = nbd::HeaderStyle::compact;
+    std::optional<std::string> listed_name = {}; ///< {listed}
 };
 
 /// A number: an expression, checked when it is loaded.
@@ -70,7 +71,8 @@ struct Outgoing {
     std::optional<Number> name_length;           ///< of the name's length field, where it is to be wrong
     std::vector<std::uint16_t> information;      ///< types asked for
     std::optional<std::vector<Payload>> queries; ///< for metadata contexts
-    std::optional<Number> count; ///< of the count field of either list, where it is to be wrong
+    std::optional<Number> query_length; ///< of the last query's length field, where it is to be wrong
+    std::optional<Number> count;        ///< of the count field of either list, where it is to be wrong
 
     std::uint16_t command = 0;
     std::uint16_t flags = 0;

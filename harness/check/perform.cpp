@@ -59,7 +59,7 @@ class Performer {
     [[nodiscard]] Surroundings surroundings(const Line& line) const;
     [[nodiscard]] std::uint64_t value(const Number& number, const Line& line) const;
 
-    void begin(std::uint32_t number);
+    void begin(std::uint32_t number, Start start);
     void step(const CheckStep& step);
     void send(const CheckStep& step, Line& line);
     void expect(const CheckStep& step, Line& line);
@@ -93,6 +93,7 @@ class Performer {
     std::map<std::string, std::uint64_t> cookies_; ///< by label
     Fields saved_;
     Fields last_fields_;
+    std::vector<nbd::ServerReply> listed_;        ///< what the server has listed last
     std::map<std::string, RequestOutcome> reads_; ///< by label: what came of requests
     Performance result_;
     std::size_t number_ = 0; ///< of the step
@@ -159,8 +160,14 @@ std::uint64_t Performer::variable(const Line& line, const std::string& name) con
 }
 
 Surroundings Performer::surroundings(const Line& line) const {
-    return {[this, &line](const std::string& name) { return variable(line, name); }, server_.uri.export_name,
-            line.exchange->style()};
+    Surroundings with{[this, &line](const std::string& name) { return variable(line, name); },
+                      server_.uri.export_name,
+                      line.exchange->style(),
+                      {}};
+    if (!listed_.empty()) {
+        with.listed_name = listed_.front().export_name;
+    }
+    return with;
 }
 
 std::uint64_t Performer::value(const Number& number, const Line& line) const {
@@ -196,23 +203,23 @@ void Performer::find_silence(const std::string& requirement, const CheckStep& st
          late ? std::optional(reports::Verdict::timeout) : std::nullopt);
 }
 
-void Performer::begin(std::uint32_t number) {
+void Performer::begin(std::uint32_t number, Start start) {
     Line& line = lines_[number];
     line.exchange = std::make_unique<Exchange>(server_.uri, number, log_, patience_, deadline_);
     Exchange& exchange = *line.exchange;
     std::string why = exchange.problem();
     if (why.empty()) {
-        switch (case_.start) {
-        case ServerCase::Start::connected:
+        switch (start) {
+        case Start::connected:
             break;
-        case ServerCase::Start::greeted:
+        case Start::greeted:
             why = exchange.greet();
             break;
-        case ServerCase::Start::haggling:
+        case Start::haggling:
             why = exchange.haggle();
             line.last_is_option = true;
             break;
-        case ServerCase::Start::transmission:
+        case Start::transmission:
             why = exchange.enter(
                 {style_, server_.uri.export_name, case_.contexts, !server_.takes(nbd::Option::go)});
             break;
@@ -316,7 +323,10 @@ void Performer::expect(const CheckStep& step, Line& line) {
         line.option = exchange.await_option();
         complete = line.option->complete;
         if (complete) {
-            last_fields_ = line.option->fields(server_.uri.export_name);
+            if (line.option->option == nbd::Option::list) {
+                listed_ = line.option->listed();
+            }
+            last_fields_ = line.option->fields(server_.uri.export_name, listed_);
             description = line.option->describe() + " came";
             came = line.option->success()
                        ? Outcome{Kind::success, 0}
@@ -498,7 +508,7 @@ void Performer::ends(const CheckStep& step, Line& line) {
 void Performer::step(const CheckStep& step) {
     using Kind = CheckStep::Kind;
     if (step.kind == Kind::connect) {
-        return begin(step.connection);
+        return begin(step.connection, step.start.value_or(case_.start));
     }
     const auto found = lines_.find(step.connection);
     if (found == lines_.end()) {
@@ -564,7 +574,7 @@ Performance Performer::run() {
                 return std::move(result_);
             }
         }
-        begin(1);
+        begin(1, case_.start);
         if (case_.room && exported() != nullptr && exported()->resize) {
             const Line& line = lines_.at(1);
             if (variable(line, "largest") - variable(line, "size") < value(*case_.room, line)) {

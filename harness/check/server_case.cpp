@@ -48,6 +48,22 @@ Outcome read_outcome(const YamlNode& node) {
     node.fail(fmt::format("'{}' is nothing that can come of a message{}", word, did_you_mean(word, known)));
 }
 
+ServerCase::Start read_start(const YamlNode& node) {
+    constexpr std::pair<std::string_view, ServerCase::Start> words[] = {
+        {"connected", ServerCase::Start::connected},
+        {"greeted", ServerCase::Start::greeted},
+        {"haggling", ServerCase::Start::haggling},
+        {"transmission", ServerCase::Start::transmission},
+    };
+    const std::string word = node.text();
+    const auto* const found =
+        std::ranges::find(words, word, &std::pair<std::string_view, ServerCase::Start>::first);
+    if (found == std::end(words)) {
+        node.fail(fmt::format("'start' is connected, greeted, haggling or transmission, not '{}'", word));
+    }
+    return found->second;
+}
+
 /// Reads one case. Names that it saves and labels of its requests may be used by the steps behind.
 class Reader {
   public:
@@ -284,6 +300,7 @@ CheckStep Reader::read_step(const YamlNode& node) {
         if (step.connection < 2 || step.connection > 16) {
             connect->fail("further connections have the numbers 2 to 16");
         }
+        map.optional("start", [&](const YamlNode& value) { step.start = read_start(value); });
     } else {
         map.finish();
         node.fail("a step is one of send, expect, holds, data, save, greeted, usable, in-step, ends, half-close, reset, "
@@ -319,20 +336,7 @@ ServerCase Reader::read(const YamlNode& node, const std::string& section) {
     check_name(made.name, name_node, false);
     made.title = map.required("title").text();
     if (const auto start = map.optional("start")) {
-        constexpr std::pair<std::string_view, ServerCase::Start> words[] = {
-            {"connected", ServerCase::Start::connected},
-            {"greeted", ServerCase::Start::greeted},
-            {"haggling", ServerCase::Start::haggling},
-            {"transmission", ServerCase::Start::transmission},
-        };
-        const std::string word = start->text();
-        const auto* const found =
-            std::ranges::find(words, word, &std::pair<std::string_view, ServerCase::Start>::first);
-        if (found == std::end(words)) {
-            start->fail(
-                fmt::format("'start' is connected, greeted, haggling or transmission, not '{}'", word));
-        }
-        made.start = found->second;
+        made.start = read_start(*start);
     }
     last_is_option_ = made.start != ServerCase::Start::transmission;
     made.styles.assign(all_styles.begin(), all_styles.end());

@@ -16,6 +16,14 @@
 
 namespace harness::check {
 
+/// How far the suite takes a connection before a case goes on.
+enum class Start {
+    connected,    ///< nothing has been said
+    greeted,      ///< the greeting has come, client flags are due
+    haggling,     ///< options are due
+    transmission, ///< the export has been entered
+};
+
 /// One thing that may come of an option or a request.
 struct Outcome {
     enum class Kind {
@@ -86,6 +94,7 @@ struct CheckStep {
     std::uint32_t connection = 1;
     std::string given;         ///< the label of a request: the step is left out unless that has come to …
     bool given_success = true; ///< … success, or an error
+    std::optional<Start> start; ///< connect: how far it is taken, if not as the case says
 
     std::vector<Outgoing> messages; ///< send
     std::uint64_t times = 1;        ///< send: how often the messages are sent
@@ -102,12 +111,7 @@ struct CheckStep {
 
 /// A conformance case.
 struct ServerCase {
-    enum class Start {
-        connected,    ///< nothing has been said
-        greeted,      ///< the greeting has come, client flags are due
-        haggling,     ///< options are due
-        transmission, ///< the export has been entered
-    };
+    using Start = check::Start;
     std::string name;
     std::string title;
     std::string section;            ///< of the specification

@@ -53,8 +53,16 @@ const std::vector<NeedWord>& need_words() {
          [](const ServerFacts& s, const ExportFacts*) { return !s.newstyle(); }},
         {"fixed", "the server speaks fixed newstyle",
          [](const ServerFacts& s, const ExportFacts*) { return s.fixed(); }},
+        {"no-fixed", "the server speaks newstyle, but not fixed newstyle",
+         [](const ServerFacts& s, const ExportFacts*) { return s.newstyle() && !s.fixed(); }},
         {"no-zeroes", "NBD_FLAG_NO_ZEROES is offered",
          [](const ServerFacts& s, const ExportFacts*) { return s.no_zeroes(); }},
+        {"zeroes", "the server speaks newstyle, but does not offer NBD_FLAG_NO_ZEROES",
+         [](const ServerFacts& s, const ExportFacts*) { return s.newstyle() && !s.no_zeroes(); }},
+        {"unasked", "a client that does not ask for block sizes is let in",
+         [](const ServerFacts& s, const ExportFacts*) { return s.lets_in_unasked; }},
+        {"names", "some names are not exported",
+         [](const ServerFacts& s, const ExportFacts*) { return s.refuses_names; }},
         {"export", "the server lets a client into the export",
          [](const ServerFacts&, const ExportFacts* e) { return e != nullptr; }},
         {"info", "NBD_OPT_INFO is taken", takes<nbd::Option::info>},
@@ -65,9 +73,16 @@ const std::vector<NeedWord>& need_words() {
         {"no-structured", "structured replies cannot be negotiated", refuses<nbd::Option::structured_reply>},
         {"extended", "extended headers can be negotiated", takes<nbd::Option::extended_headers>},
         {"no-extended", "extended headers cannot be negotiated", refuses<nbd::Option::extended_headers>},
+        {"list-meta", "NBD_OPT_LIST_META_CONTEXT is taken", takes<nbd::Option::list_meta_context>},
         {"meta", "metadata contexts can be selected", takes<nbd::Option::set_meta_context>},
-        {"starttls", "TLS can be negotiated", takes<nbd::Option::starttls>},
-        {"no-starttls", "TLS cannot be negotiated", refuses<nbd::Option::starttls>},
+        {"starttls", "TLS can be negotiated",
+         [](const ServerFacts& s, const ExportFacts*) { return s.offers_tls(); }},
+        {"no-starttls", "TLS cannot be negotiated",
+         [](const ServerFacts& s, const ExportFacts*) { return s.fixed() && !s.offers_tls(); }},
+        {"tls-only", "options are refused until TLS is there",
+         [](const ServerFacts& s, const ExportFacts*) { return s.demands_tls(); }},
+        {"clear", "options are not refused for want of TLS",
+         [](const ServerFacts& s, const ExportFacts*) { return s.fixed() && !s.demands_tls(); }},
         {"allocation", "base:allocation can be selected",
          [](const ServerFacts&, const ExportFacts* e) { return e != nullptr && e->allocation; }},
         {"no-allocation", "base:allocation cannot be selected",
@@ -97,6 +112,15 @@ const std::vector<NeedWord>& need_words() {
          not_flagged<flag::block_status_payload>},
         {"block-sizes", "block sizes are advertised",
          [](const ServerFacts&, const ExportFacts* e) { return e != nullptr && e->block.has_value(); }},
+        {"default-sizes", "no other size constraints than the default are advertised",
+         [](const ServerFacts&, const ExportFacts* e) {
+             return e != nullptr &&
+                    (!e->block || (e->block->minimum <= 1 && e->block->maximum >= nbd::default_max_payload));
+         }},
+        {"small-payload", "a maximum payload below 32 MiB is advertised",
+         [](const ServerFacts&, const ExportFacts* e) {
+             return e != nullptr && e->block && e->block->maximum < nbd::default_max_payload;
+         }},
         {"bytes", "no minimum block size above 1 is advertised",
          [](const ServerFacts&, const ExportFacts* e) {
              return e != nullptr && (!e->block || e->block->minimum <= 1);
@@ -168,6 +192,16 @@ bool ServerFacts::takes(nbd::Option option) const {
     }
 }
 
+bool ServerFacts::offers_tls() const {
+    const auto found = answers.find(nbd::Option::starttls);
+    return found != answers.end() && found->second == nbd::OptionReplyType::ack;
+}
+
+bool ServerFacts::demands_tls() const {
+    const auto found = answers.find(nbd::Option::list);
+    return found != answers.end() && found->second == nbd::OptionReplyType::err_tls_reqd;
+}
+
 const ExportFacts* ServerFacts::any_export() const {
     for (const Style style : {Style::extended, Style::structured, Style::simple}) {
         if (const auto& facts = in(style)) {
@@ -194,6 +228,9 @@ class Prober {
 
     ServerFacts run() {
         look_at_options();
+        look_at_tls();
+        look_at_names();
+        look_at_way_in();
         for (const Style style : all_styles) {
             if (facts_.no_greeting.empty()) {
                 look_at_export(style);
@@ -208,6 +245,11 @@ class Prober {
     }
     [[nodiscard]] const std::string& export_name() const { return facts_.uri.export_name; }
     void look_at_options();
+    void look_at_tls();
+    void look_at_names();
+    void look_at_way_in();
+    /// True if NBD_OPT_EXPORT_NAME lets a client into the export of this name.
+    [[nodiscard]] bool enters(const std::string& name);
     void look_at_export(Style style);
     /// The export as a way into it describes it, or why it is closed.
     std::string look_inside(Exchange& exchange, Style style, bool by_export_name, ExportFacts& exported);
@@ -241,8 +283,8 @@ void Prober::look_at_options() {
     const std::pair<nbd::Option, nbd::Buffer> options[] = {
         {nbd::Option::list, {}},
         {nbd::Option::info, info_request(export_name(), {nbd::InfoType::block_size})},
-        {nbd::Option::starttls, nbd::Buffer{0}}, // malformed, so that nothing is encrypted
         {nbd::Option::structured_reply, {}},
+        {nbd::Option::list_meta_context, context_request(export_name(), {})},
         {nbd::Option::set_meta_context, context_request(export_name(), {std::string(nbd::base_allocation)})},
         {nbd::Option::extended_headers, {}},
     };
@@ -254,6 +296,64 @@ void Prober::look_at_options() {
         }
         facts_.answers[option] = outcome.final_type();
     }
+    exchange.leave();
+}
+
+void Prober::look_at_tls() {
+    if (!facts_.fixed()) {
+        return;
+    }
+    // On a connection of its own: where TLS is there, nothing can be said on it any more.
+    Exchange exchange = connect();
+    if (!exchange.problem().empty() || !exchange.haggle().empty()) {
+        return; // a case will say more about it
+    }
+    exchange.send_option(nbd::Option::starttls);
+    if (const OptionOutcome outcome = exchange.await_option(); outcome.complete) {
+        facts_.answers[nbd::Option::starttls] = outcome.final_type();
+    }
+    exchange.leave();
+}
+
+bool Prober::enters(const std::string& name) {
+    Exchange exchange = connect();
+    if (!exchange.problem().empty() || !exchange.haggle().empty()) {
+        return false;
+    }
+    exchange.send_option(nbd::Option::export_name,
+                         {reinterpret_cast<const std::uint8_t*>(name.data()), name.size()});
+    const bool entered = exchange.await_option().success();
+    exchange.leave();
+    return entered;
+}
+
+void Prober::look_at_names() {
+    if (!facts_.fixed() || facts_.demands_tls()) {
+        return;
+    }
+    const std::string nobody = "no export has this name";
+    Exchange exchange = connect();
+    if (!exchange.problem().empty() || !exchange.haggle().empty()) {
+        return;
+    }
+    exchange.send_option(nbd::Option::info, info_request(nobody, {}));
+    const OptionOutcome outcome = exchange.await_option();
+    exchange.leave();
+    // Servers that refuse names in one way and not in the other are the more interesting.
+    facts_.refuses_names = (outcome.complete && outcome.final_type() == nbd::OptionReplyType::err_unknown) ||
+                           (!enters(nobody) && enters(export_name()));
+}
+
+void Prober::look_at_way_in() {
+    Exchange exchange = connect();
+    if (!facts_.fixed() || !exchange.problem().empty() || !exchange.haggle().empty()) {
+        facts_.lets_in_unasked = facts_.newstyle(); // plain newstyle has no way to ask
+        return;
+    }
+    exchange.send_option(nbd::Option::go, info_request(export_name(), {}));
+    const OptionOutcome outcome = exchange.await_option();
+    facts_.lets_in_unasked =
+        !outcome.complete || outcome.final_type() != nbd::OptionReplyType::err_block_size_reqd;
     exchange.leave();
 }
 
@@ -299,7 +399,7 @@ std::string Prober::look_inside(Exchange& exchange, Style style, bool by_export_
         return fmt::format("{} is answered by {}", nbd::name(outcome.option),
                            outcome.complete ? outcome.describe() : describe(exchange.silence(), patience_));
     }
-    const Fields fields = outcome.fields(export_name());
+    const Fields fields = outcome.fields(export_name(), {});
     if (!fields.contains("export-size")) {
         return "NBD_INFO_EXPORT is missing";
     }
@@ -326,6 +426,9 @@ void Prober::look_at_export(Style style) {
     }
     // NBD_OPT_EXPORT_NAME is for servers without NBD_OPT_GO; extended headers want the latter.
     for (const bool by_export_name : {false, true}) {
+        if (!by_export_name && !facts_.fixed()) {
+            continue;
+        }
         if (by_export_name && style == Style::extended) {
             return;
         }

@@ -40,8 +40,10 @@ struct ServerFacts {
     Greeting greeting;
     std::string no_greeting; ///< why what the server begins with is no greeting; empty if it is one
     std::map<nbd::Option, std::optional<nbd::OptionReplyType>> answers; ///< how options are answered
-    std::array<std::optional<ExportFacts>, 3> exports;                  ///< by style
-    std::array<std::string, 3> no_export;                               ///< by style: why there is none
+    bool lets_in_unasked = false;                      ///< also who does not ask for block sizes
+    bool refuses_names = false;                        ///< not every name leads to an export
+    std::array<std::optional<ExportFacts>, 3> exports; ///< by style
+    std::array<std::string, 3> no_export;              ///< by style: why there is none
 
     /// The facts of the richest style that the server has; null if it lets nobody in.
     [[nodiscard]] const ExportFacts* any_export() const;
@@ -58,6 +60,10 @@ struct ServerFacts {
     /// True if the option was answered by something else than NBD_REP_ERR_UNSUP, NBD_REP_ERR_POLICY and the
     /// like.
     [[nodiscard]] bool takes(nbd::Option option) const;
+    /// True if NBD_OPT_STARTTLS is acknowledged.
+    [[nodiscard]] bool offers_tls() const;
+    /// True if options are refused until TLS is there.
+    [[nodiscard]] bool demands_tls() const;
 };
 
 /// A word of `needs` in a case, and what it means.

@@ -146,6 +146,9 @@ void Judge::on_option_reply(nbd::Bytes data) {
     if (in.expect == Expect::option_reply_data) {
         in.next();
     }
+    if (!state_.option && stream(Side::client).expect == Expect::option_data) {
+        return lose("an option was answered before all of its data had come");
+    }
     OptionReplyEvent event{state_, reply_header_, data, {}, {}, {}, {}, {}, {}, {}, {}};
     const bool kept = data.size() == reply_header_.length;
     std::string content;

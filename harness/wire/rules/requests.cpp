@@ -257,8 +257,10 @@ constexpr Rule<EndEvent> ends[] = {
          const State& state = event.state;
          const bool unwilling = state.option && (state.option->option == nbd::Option::export_name ||
                                                  state.option->option == nbd::Option::abort);
-         return when(event.by == Side::server && state.phase == Phase::haggling && !unwilling &&
-                         !state.aborted && !state.ended_by(Side::client) && !state.broken_by(Side::client),
+         // Without fixed newstyle there are no replies by which to refuse an option.
+         return when(event.by == Side::server && state.phase == Phase::haggling && state.fixed() &&
+                         !unwilling && !state.aborted && !state.ended_by(Side::client) &&
+                         !state.broken_by(Side::client),
                      "the server is gone, although an error could have been answered");
      }},
     {"CLIENT-SOFT-END",

@@ -37,6 +37,11 @@ Conversation& Conversation::option(nbd::Option option, const nbd::Buffer& data) 
     return client(data);
 }
 
+Conversation& Conversation::option_header(nbd::Option option, std::uint32_t length) {
+    from_client(nbd::OptionRequest{option, length});
+    return *this;
+}
+
 Conversation& Conversation::reply(nbd::Option option, nbd::OptionReplyType type, const nbd::Buffer& data) {
     if (option == nbd::Option::extended_headers && type == nbd::OptionReplyType::ack) {
         style_ = nbd::HeaderStyle::extended;

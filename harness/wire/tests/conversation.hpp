@@ -46,6 +46,8 @@ class Conversation : public JudgeObserver {
     /// Greeting and client flags with all that is usual.
     Conversation& hello() { return greeting().client_flags(); }
     Conversation& option(nbd::Option option, const nbd::Buffer& data = {});
+    /// An option of this many bytes, of which none come yet.
+    Conversation& option_header(nbd::Option option, std::uint32_t length);
     Conversation& reply(nbd::Option option, nbd::OptionReplyType type, const nbd::Buffer& data = {});
     Conversation& ack(nbd::Option option) { return reply(option, nbd::OptionReplyType::ack); }
     /// An option without data, and its success.

@@ -424,6 +424,9 @@ std::vector<RuleCase> handshake_cases() {
         // ---- leaving
         {"HAGGLING-SOFT-END", client, aborted, [](C& c) { c.hello().client_ends(); }},
         {"HAGGLING-NO-HANG-UP", server, aborted, [](C& c) { c.hello().option(Option::list).server_ends(); }},
+        {"HAGGLING-NO-HANG-UP", server,
+         [](C& c) { c.greeting().client_flags(0).option(Option::list).server_ends(); },
+         [](C& c) { c.greeting().client_flags(1).option(Option::list).server_ends(); }},
     };
 }
 

@@ -157,6 +157,14 @@ TEST(Robustness, TlsIsNotLookedInto) {
     EXPECT_EQ(conversation.told(), "(not judged further: TLS is in use)\n");
 }
 
+TEST(Robustness, AnAnswerMayComeBeforeAllDataOfTheOption) {
+    Conversation conversation;
+    conversation.hello().option_header(nbd::Option::list, 100);
+    conversation.reply(nbd::Option::list, nbd::OptionReplyType::err_invalid);
+    EXPECT_EQ(conversation.told(),
+              "(not judged further: an option was answered before all of its data had come)\n");
+}
+
 TEST(Robustness, VeryManyOpenRequestsAreGivenUp) {
     Conversation conversation;
     conversation.simple();
