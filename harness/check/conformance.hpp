@@ -26,7 +26,8 @@ struct Conformance {
     std::vector<SelfTarget> targets;
 };
 
-/// Reads and checks it; a catalogue without the folder has none of it. Throws CatalogueError with file, line and column.
+/// Reads and checks it; a catalogue without the folder has none of it. Throws CatalogueError with file, line
+/// and column.
 [[nodiscard]] Conformance load_conformance(const Catalogue& catalogue);
 
 } // namespace harness::check

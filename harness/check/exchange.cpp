@@ -143,7 +143,7 @@ std::string Exchange::enter(const Entrance& entrance) {
     if (!outcome.success()) {
         return refused(outcome);
     }
-    const Fields told = outcome.fields(entrance.export_name);
+    const Fields told = outcome.fields(entrance.export_name, {});
     if (const auto size = told.find("export-size"); size != told.end()) {
         entered_size_ = size->second;
     }

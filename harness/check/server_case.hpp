@@ -92,8 +92,8 @@ struct CheckStep {
     Position position;
     std::string text; ///< for people: "send NBD_CMD_READ"
     std::uint32_t connection = 1;
-    std::string given;         ///< the label of a request: the step is left out unless that has come to …
-    bool given_success = true; ///< … success, or an error
+    std::string given;          ///< the label of a request: the step is left out unless that has come to …
+    bool given_success = true;  ///< … success, or an error
     std::optional<Start> start; ///< connect: how far it is taken, if not as the case says
 
     std::vector<Outgoing> messages; ///< send
