@@ -285,6 +285,12 @@ const RequestOutcome& Exchange::await_request(std::uint64_t cookie) {
     return outcome;
 }
 
+bool Exchange::await_all() {
+    return std::ranges::all_of(requests_, [&](const auto& entry) {
+        return entry.second.subscription || await_request(entry.first).complete;
+    });
+}
+
 Silence Exchange::await_end() {
     Incoming message;
     for (std::size_t count = 0; next(message); ++count) {

@@ -73,6 +73,8 @@ class Exchange {
     const RequestOutcome& await_request(std::uint64_t cookie);
     /// As above, with what has come already: of a subscription its next chunk if there is one.
     const RequestOutcome& take_request(std::uint64_t cookie);
+    /// The replies to all requests that have none yet, subscriptions apart; false if one does not come.
+    bool await_all();
     /// Waits for the end of the connection; takes note of replies that come before.
     Silence await_end();
     /// Waits as long as this for anything; the replies that come are taken note of. False if nothing came.

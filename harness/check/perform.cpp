@@ -472,8 +472,8 @@ bool Performer::probe(Line& line, std::string& trouble) {
 }
 
 void Performer::usable(const CheckStep& step, Line& line) {
-    std::string trouble;
-    if (probe(line, trouble)) {
+    std::string trouble = "the answers to all requests";
+    if (step.kind == CheckStep::Kind::settled ? line.exchange->await_all() : probe(line, trouble)) {
         return;
     }
     const Exchange& exchange = *line.exchange;
@@ -483,7 +483,7 @@ void Performer::usable(const CheckStep& step, Line& line) {
             return find(step.requirement, &step, trouble);
         }
         const bool left = silence == Silence::closed || silence == Silence::reset;
-        if (left && step.kind == CheckStep::Kind::in_step) {
+        if (left && step.kind != CheckStep::Kind::usable) {
             line.over = true;
             return;
         }
@@ -542,6 +542,7 @@ void Performer::step(const CheckStep& step) {
         return save(step, line);
     case Kind::usable:
     case Kind::in_step:
+    case Kind::settled:
         return usable(step, line);
     case Kind::greeted:
         return greeted(step, line);

@@ -21,9 +21,9 @@ using reports::Verdict;
 /// The reference server answers at once; a fault that keeps it from answering is to be noticed soon. On a
 /// loaded machine a sound server must not be too late.
 constexpr auto sound_patience = 20000ms;
-constexpr auto faulty_patience = 400ms;
+constexpr auto faulty_patience = 1000ms;
 /// After so many cases in which a faulty server did not answer, it is known well enough.
-constexpr std::size_t enough_late = 3;
+constexpr std::size_t enough_late = 2;
 
 /// A run of some cases on one target, with a fault or without.
 struct Task {

@@ -273,6 +273,10 @@ CheckStep Reader::read_step(const YamlNode& node) {
         step.kind = Kind::in_step;
         step.text = "is the connection in step";
         step.requirement = requirement(*in_step, in_step->text());
+    } else if (const auto settled = map.optional("settled")) {
+        step.kind = Kind::settled;
+        step.text = "are all requests answered";
+        step.requirement = requirement(*settled, settled->text());
     } else if (const auto ends = map.optional("ends")) {
         step.kind = Kind::ends;
         step.text = "the server closes the connection";
@@ -303,9 +307,8 @@ CheckStep Reader::read_step(const YamlNode& node) {
         map.optional("start", [&](const YamlNode& value) { step.start = read_start(value); });
     } else {
         map.finish();
-        node.fail("a step is one of send, expect, holds, data, save, greeted, usable, in-step, ends, "
-                  "half-close, reset, "
-                  "pause, connect");
+        node.fail("a step is one of send, expect, holds, data, save, greeted, usable, in-step, settled, ends, "
+                  "half-close, reset, pause, connect");
     }
     map.finish();
     return step;

@@ -84,6 +84,7 @@ struct CheckStep {
         usable,     ///< the connection still works, and nothing came that nobody asked for
         greeted,    ///< the server's greeting comes
         in_step,    ///< the same, unless the server has hung up, for which it has a reason
+        settled,    ///< all requests are answered, unless the server has hung up, for which it has a reason
         ends,       ///< the server closes the connection
         half_close, ///< this side sends nothing more
         reset,      ///< this side resets the connection
@@ -105,7 +106,7 @@ struct CheckStep {
     std::vector<Holding> holdings;                     ///< holds
     std::optional<DataCheck> check;                    ///< data
     std::vector<std::pair<std::string, Number>> saved; ///< save
-    std::string requirement;                           ///< greeted, usable, in-step, ends
+    std::string requirement;                           ///< greeted, usable, in-step, settled, ends
     std::chrono::milliseconds time{0};                 ///< pause
 };
 
