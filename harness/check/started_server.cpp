@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <poll.h>
+
 namespace harness::check {
 namespace {
 
@@ -79,7 +81,13 @@ void StartedServer::start(std::chrono::milliseconds patience) {
                                          last_words()));
         }
         // With a socket that is passed, connections are taken by the kernel; the first case shows the rest.
-        if (listening_ == Listening::activation || connect_to(uri_, deadline).problem.empty()) {
+        if (listening_ == Listening::activation) {
+            return;
+        }
+        if (const Connected connected = connect_to(uri_, deadline); connected.problem.empty()) {
+            // It may listen long before it serves anybody.
+            pollfd greeting{connected.socket.get(), POLLIN, 0};
+            interrupt::poll_until({&greeting, 1}, deadline);
             return;
         }
         if (Clock::now() >= deadline) {

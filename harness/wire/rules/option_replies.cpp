@@ -138,7 +138,9 @@ constexpr Rule<OptionReplyEvent> rules[] = {
      }},
     {"ABORT-ACK",
      [](const OptionReplyEvent& event) {
-         return event.to(Option::abort) && event.reply.type != Type::ack
+         // The text is of two minds about servers that insist on TLS.
+         return event.to(Option::abort) && event.reply.type != Type::ack &&
+                        event.reply.type != Type::err_tls_reqd
                     ? fmt::format("it was answered by {}", nbd::name(event.reply.type))
                     : Wrong();
      }},

@@ -214,6 +214,21 @@ std::vector<RuleCase> handshake_cases() {
         {"BASELINE-LIST", server,
          [](C& c) { c.hello().option(Option::list).reply(Option::list, Type::err_policy); },
          [](C& c) { c.hello().option(Option::list).reply(Option::list, Type::err_unsup); }},
+        {"ABORT-ACK", server,
+         [](C& c) {
+             c.hello()
+                 .option(Option::abort)
+                 .reply(Option::abort, Type::err_tls_reqd)
+                 .client_ends()
+                 .server_ends();
+         },
+         [](C& c) {
+             c.hello()
+                 .option(Option::abort)
+                 .reply(Option::abort, Type::err_policy)
+                 .client_ends()
+                 .server_ends();
+         }},
         {"ABORT-ACK", server, aborted,
          [](C& c) { c.hello().option(Option::abort).reply(Option::abort, Type::err_unsup); }},
         {"LIST-REPLIES", server, listed,
