@@ -1,6 +1,7 @@
 // A file on exports that change from outside, break, have blocks, or do not grow.
 
 #include "reference-client/mount/tests/support/driven_file.hpp"
+#include "reference-client/mount/tests/support/file_server.hpp"
 #include "reference-client/tests/support/bytes.hpp"
 #include "reference-client/tests/support/knob_server.hpp"
 #include "reference-client/tests/support/servers.hpp"
@@ -24,6 +25,7 @@ using refclient::testing::ServerKind;
 using refclient::testing::to_hex;
 using ::testing::Contains;
 using testing::DrivenFile;
+using testing::FileServer;
 using ::testing::HasSubstr;
 using Peer = ScriptedServer::Peer;
 
@@ -32,6 +34,12 @@ constexpr std::uint64_t mebibyte = 1048576;
 const refclient::testing::KnobServer& server() {
     static const refclient::testing::KnobServer started;
     return started;
+}
+
+/// An export of its own, also when tests are repeated.
+std::string fresh(const std::string& knobs) {
+    static int count = 0;
+    return fmt::format("{},id={}", knobs, ++count);
 }
 
 FilePreferences learning(Learn way) {
@@ -47,8 +55,7 @@ class Outside : public ::testing::TestWithParam<std::pair<Learn, std::string>> {
 
 TEST_P(Outside, ChangesOfTheSizeAreSeen) {
     const auto [way, offer] = GetParam();
-    const std::string knobs =
-        fmt::format("growth=both,advertise=info,shrink=allow,learn={},id=out{}", offer, name(way));
+    const std::string knobs = fresh("growth=both,advertise=info,shrink=allow,learn=" + offer);
     DrivenFile file(server().uri(knobs), learning(way));
     for (const std::uint64_t size : {2 * mebibyte, mebibyte / 2, 3 * mebibyte}) {
         ASSERT_TRUE(server().resize(knobs, size));
@@ -65,7 +72,7 @@ INSTANTIATE_TEST_SUITE_P(Each, Outside,
                                            std::pair(Learn::reconnect, "none")));
 
 TEST(Outside, ChangesAreSeenByReadingAtTheEnd) {
-    const std::string knobs = "growth=none,advertise=info,learn=poll,id=tail";
+    const std::string knobs = fresh("growth=none,advertise=info,learn=poll");
     DrivenFile file(server().uri(knobs));
     EXPECT_EQ(file.read(mebibyte, 100).second.size(), 0U);
     ASSERT_TRUE(server().resize(knobs, mebibyte + 7));
@@ -73,7 +80,7 @@ TEST(Outside, ChangesAreSeenByReadingAtTheEnd) {
 }
 
 TEST(Outside, GrowthIsNotCutOffByAWrite) {
-    const std::string knobs = "growth=explicit,advertise=info,shrink=allow,learn=poll,id=race";
+    const std::string knobs = fresh("growth=explicit,advertise=info,shrink=allow,learn=poll");
     DrivenFile file(server().uri(knobs));
     ASSERT_TRUE(server().resize(knobs, 3 * mebibyte));
     // To this client the export ends before, and it would ask for a size that is now smaller.
@@ -167,15 +174,11 @@ INSTANTIATE_TEST_SUITE_P(Each, FixedSize, ::testing::ValuesIn(fixed_kinds()),
 // ---- Blocks
 
 TEST(Blocks, AreReadBeforeTheyAreWrittenInPart) {
-    const refclient::testing::TemporaryFolder folder;
-    const std::string socket = folder.file("socket");
-    refclient::testing::Process process({NBD_BIN_DIR "/nbd-resize-server", "-U", socket, "--block-size",
-                                         "512,4096,65536", "--growth", "both", "--fill", "unspecified",
-                                         "--size", "1024", "--granularity", "512", "--shrink", "allow"});
-    ASSERT_TRUE(refclient::testing::eventually([&] { return std::filesystem::exists(socket); }));
-    nbd::Uri uri = nbd::parse_uri("nbd+unix:///?socket=" + socket);
-    DrivenFile file(uri);
-    std::string model(1024, '\0');
+    FileServer server({"--block-size", "512,4096,65536", "--growth", "both", "--fill", "unspecified",
+                       "--granularity", "512", "--shrink", "allow"},
+                      1024);
+    DrivenFile file(server.uri());
+    std::string model(1024, '.');
     const auto write = [&](std::size_t offset, const std::string& data) {
         ASSERT_EQ(file.write(offset, data), static_cast<std::int64_t>(data.size()));
         model.resize(std::max(model.size(), offset + data.size()));
@@ -207,33 +210,8 @@ FilePreferences once() {
     return preferences;
 }
 
-/// A reference server on a file, which can be killed and started again.
-class FileServer {
-  public:
-    FileServer()
-      : uri_(nbd::parse_uri("nbd+unix:///?socket=" + folder_.file("socket"))) {
-        std::ofstream(folder_.file("image")) << std::string(mebibyte, '.');
-        start();
-    }
-    void start() {
-        std::filesystem::remove(folder_.file("socket"));
-        process_.emplace(std::vector<std::string>{NBD_BIN_DIR "/nbd-resize-server", "-U",
-                                                  folder_.file("socket"), "--growth", "both", "--shrink",
-                                                  "allow", folder_.file("image")});
-        EXPECT_TRUE(
-            refclient::testing::eventually([&] { return std::filesystem::exists(folder_.file("socket")); }));
-    }
-    void kill() { process_->kill(); }
-    [[nodiscard]] const nbd::Uri& uri() const { return uri_; }
-
-  private:
-    refclient::testing::TemporaryFolder folder_;
-    nbd::Uri uri_;
-    std::optional<refclient::testing::Process> process_;
-};
-
 TEST(Broken, ConnectionsFailWhatIsInFlightAndComeBack) {
-    FileServer server;
+    FileServer server({"--growth", "both", "--shrink", "allow"}, mebibyte);
     DrivenFile file(server.uri());
     ASSERT_EQ(file.write(0, "flushed"), 7);
     ASSERT_EQ(file.flush(), 0);
@@ -255,7 +233,7 @@ TEST(Broken, ConnectionsFailWhatIsInFlightAndComeBack) {
 }
 
 TEST(Broken, ConnectionsStayBrokenIfWished) {
-    FileServer server;
+    FileServer server({"--growth", "both", "--shrink", "allow"}, mebibyte);
     DrivenFile file(server.uri(), once());
     server.kill();
     EXPECT_EQ(file.write(0, "x"), -EIO);
@@ -265,7 +243,7 @@ TEST(Broken, ConnectionsStayBrokenIfWished) {
 }
 
 TEST(Broken, ConnectionsMakeAnUnflushedWriteAnErrorOfFlush) {
-    FileServer server;
+    FileServer server({"--growth", "both", "--shrink", "allow"}, mebibyte);
     DrivenFile file(server.uri());
     ASSERT_EQ(file.write(0, "not flushed"), 11);
     server.kill();
@@ -280,7 +258,7 @@ TEST(Broken, ConnectionsMakeAnUnflushedWriteAnErrorOfFlush) {
 }
 
 TEST(Broken, ConnectionsDoNotHurtWhatIsDurable) {
-    FileServer server;
+    FileServer server({"--growth", "both", "--shrink", "allow"}, mebibyte);
     DrivenFile file(server.uri());
     ASSERT_EQ(file.write(0, "durable", false, true), 7);
     ASSERT_EQ(file.write(2 * mebibyte, "durable growth", false, true), 14);

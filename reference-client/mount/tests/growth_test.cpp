@@ -93,11 +93,14 @@ std::string random_bytes(std::mt19937& random, std::size_t length) {
 class AnyGrowth : public ::testing::TestWithParam<Setting> {
   protected:
     AnyGrowth()
-      : knobs_(fmt::format("{},size=0,replies={},id={}{}", GetParam().way.knobs, reply_knob(),
-                           ::testing::UnitTest::GetInstance()->current_test_info()->name(),
-                           GetParam().hide_rest ? "h" : ""))
+      : knobs_(fmt::format("{},size=0,replies={},id={}", GetParam().way.knobs, reply_knob(), next_id()))
       , file_(server().uri(knobs_), preferences(), GetParam().replies) {}
 
+    /// Every test has a disk of its own, also when it is repeated.
+    static int next_id() {
+        static int count = 0;
+        return ++count;
+    }
     static std::string reply_knob() {
         return std::array{"simple", "structured", "extended"}[static_cast<std::size_t>(GetParam().replies)];
     }
@@ -130,7 +133,7 @@ class AnyGrowth : public ::testing::TestWithParam<Setting> {
 };
 
 TEST_P(AnyGrowth, DoesWhatALocalFileDoes) {
-    std::mt19937 random(static_cast<unsigned>(std::hash<std::string>()(knobs_)));
+    std::mt19937 random(static_cast<unsigned>(std::hash<std::string>()(GetParam().way.knobs)));
     const auto below = [&random](std::uint64_t bound) { return random() % bound; };
     const bool shrinks = GetParam().way.shrinks || GetParam().hide_rest;
     std::string model;
