@@ -16,6 +16,12 @@ void ExportFile::write(const FileWrite& what, CountDone done) {
     }
     FileWrite placed = what;
     if (what.append) {
+        // What another client has appended is not to be written over.
+        const std::optional<Failure> failure =
+            link_.run([this](Connection& connection) { sizing_.learn(connection); });
+        if (failure) {
+            return done(file_error(FileAction::write, *failure), 0);
+        }
         placed.offset = length();
         placed.append = false;
     }
