@@ -91,7 +91,9 @@ Promised write_on(const Target& target, unsigned seed, microseconds time) {
         if (target.write(record)) {
             acknowledged.push_back(record);
         } else {
+            // A server that comes back is back when the next flush is sent, which must not succeed then.
             ++promised.errors;
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
         }
         if (random() % 4 != 0) {
             continue;
