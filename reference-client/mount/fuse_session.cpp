@@ -344,6 +344,7 @@ void FuseSession::serve(int until_readable) {
         link.expire();
         if (ready > 0 && waiting[1].revents != 0) {
             receive();
+            link.send();
         }
         // What was waited for meanwhile may have brought replies to others.
         link.take();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <poll.h>
 #include <utility>
 
 namespace refclient::mount {
@@ -61,11 +62,11 @@ void Link::submit(std::vector<Operation> operations, Done done) {
     }
     static_cast<void>(ready());
     for (Operation& operation : operations) {
-        post(std::move(operation), job);
+        queue(std::move(operation), job);
     }
 }
 
-void Link::post(Operation operation, const std::shared_ptr<Job>& job) {
+void Link::queue(Operation operation, const std::shared_ptr<Job>& job) {
     if (!connection_) {
         return answer(*job, not_connected());
     }
@@ -73,7 +74,7 @@ void Link::post(Operation operation, const std::shared_ptr<Job>& job) {
         last_moved_ = Clock::now();
     }
     try {
-        waiting_.emplace(connection_->post(std::move(operation)), job);
+        waiting_.emplace(connection_->queue(std::move(operation)), job);
     } catch (const Failure& failure) {
         if (ends_connection(failure)) {
             lose(failure);
@@ -130,6 +131,12 @@ void Link::take() {
     }
     if (connection_ && connection_->ended()) {
         lose(Failure(*connection_->ended()));
+    }
+}
+
+void Link::send() {
+    if (connection_ && !waiting_.empty()) {
+        connection_->move(POLLOUT);
     }
 }
 

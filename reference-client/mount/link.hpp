@@ -54,8 +54,8 @@ class Link {
     [[nodiscard]] std::uint64_t size() const { return connection_ ? connection_->size() : last_size_; }
     [[nodiscard]] const nbd::Uri& uri() const { return uri_; }
 
-    /// Sends requests and calls `done` when all of them are answered, or at once if there is no connection.
-    /// Their memory has to stay valid until then.
+    /// Takes requests, which are sent when bytes move next or by `send`, and calls `done` when all of them are
+    /// answered, or at once if there is no connection. Their memory has to stay valid until then.
     void submit(std::vector<Operation> operations, Done done);
 
     /// Carries out work that waits for replies. Returns what it threw, or that there is no connection.
@@ -69,6 +69,8 @@ class Link {
     /// What to wait on, with poll(2); -1 without a connection.
     [[nodiscard]] int descriptor() const { return connection_ ? connection_->descriptor() : -1; }
     [[nodiscard]] short events() const { return connection_ ? connection_->awaited_events() : short{0}; }
+    /// Sends what was submitted, as far as the operating system takes it at once.
+    void send();
     /// Moves bytes and calls what waits for the replies among them.
     void move(short events);
     /// When to call `expire`, at the latest.
@@ -88,7 +90,7 @@ class Link {
 
     [[nodiscard]] Failure not_connected() const;
     [[nodiscard]] bool reopen();
-    void post(Operation operation, const std::shared_ptr<Job>& job);
+    void queue(Operation operation, const std::shared_ptr<Job>& job);
     static void answer(Job& job, std::optional<Failure> error);
     void lose(const Failure& why);
 
