@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <iostream>
 #include <string_view>
@@ -33,7 +34,9 @@ void mount_file(const nbd::Uri& uri, const Settings& settings, const MountArgume
     how.file.reconnect = arguments.reconnect;
     how.file.hide_rest = arguments.hide_rest;
     how.file.size = {settings.grow, settings.learn.value_or(Learn::notify), settings.credits};
-    const Interruption interruption;
+    // A terminal that goes away must not leave a mount without anything behind it, nor a reader of the log.
+    const Interruption interruption({SIGHUP});
+    ::signal(SIGPIPE, SIG_IGN);
     mount::serve_mount(
         uri, settings.options, how, interruption.descriptor(),
         [](std::string_view text) { fmt::print(stderr, "nbd-resize-client: {}\n", text); },

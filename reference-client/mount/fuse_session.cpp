@@ -249,17 +249,14 @@ fuse_lowlevel_ops calls() {
     return all;
 }
 
-/// Throws where it is known before trying that nothing can be mounted.
+/// Throws where it is known before trying that nothing can be mounted. Whether a user may is for fusermount3 to say.
 void need_fuse() {
-    const int device = ::open("/dev/fuse", O_RDWR | O_CLOEXEC);
-    if (device < 0) {
+    if (::access("/dev/fuse", F_OK) != 0) {
         const int code = errno;
-        throw CannotMount(
-            MountFault::no_fuse, code,
-            fmt::format("cannot use FUSE: /dev/fuse: {}{}", std::strerror(code),
-                        code == ENOENT || code == ENODEV ? "; is the kernel module fuse loaded?" : ""));
+        throw CannotMount(MountFault::no_fuse, code,
+                          fmt::format("cannot use FUSE: /dev/fuse: {}; is the kernel module fuse loaded?",
+                                      std::strerror(code)));
     }
-    ::close(device);
 }
 
 } // namespace

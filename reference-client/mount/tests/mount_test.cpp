@@ -223,7 +223,7 @@ TEST_F(Mounting, EndsWhenItIsUnmounted) {
 }
 
 TEST_F(Mounting, EndsBySignalAlsoInUse) {
-    for (const int number : {SIGINT, SIGTERM}) {
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
         const std::string knobs = fresh(all) + ",keep=yes";
         Mounted mounted(uri_of(knobs));
         {
