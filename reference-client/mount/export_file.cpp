@@ -31,6 +31,13 @@ std::uint64_t ExportFile::length() const {
     return std::min(hidden_from_, export_size());
 }
 
+std::uint64_t ExportFile::capacity() const {
+    namespace can = nbd::resize_capability;
+    const ExportInfo& info = link_.info();
+    const bool grows = info.can_resize(can::explicit_) || info.can_resize(can::automatic);
+    return std::max(export_size(), grows ? std::min(info.resize->largest, length_limit) : 0);
+}
+
 void ExportFile::reaches(std::uint64_t end) {
     if (end > hidden_from_) {
         hidden_from_ = end < export_size() ? end : UINT64_MAX;

@@ -57,6 +57,8 @@ class ExportFile {
     [[nodiscard]] const ExportInfo& info() const { return link_.info(); }
     /// In bytes, as far as it is known.
     [[nodiscard]] std::uint64_t length() const;
+    /// How long it can get, in bytes, as far as the server has told; else its length.
+    [[nodiscard]] std::uint64_t capacity() const;
 
     /// Brings the length up to date, as well as the server lets it. Cannot fail: what was known last stays.
     void refresh(const std::function<void()>& done);

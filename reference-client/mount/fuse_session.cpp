@@ -5,6 +5,7 @@
 #include "reference-client/mount/mount.hpp"
 
 #define FUSE_USE_VERSION 312
+#include <climits>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <poll.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace refclient::mount {
@@ -138,6 +140,17 @@ struct FuseCalls {
         });
     }
 
+    static void statfs(fuse_req_t request, fuse_ino_t) {
+        const ExportFile& file = self(request).file_;
+        struct statvfs status {};
+        status.f_bsize = status.f_frsize = 512;
+        status.f_blocks = file.capacity() / 512;
+        status.f_bfree = status.f_bavail = (file.capacity() - file.length()) / 512;
+        status.f_files = 1;
+        status.f_namemax = NAME_MAX;
+        fuse_reply_statfs(request, &status);
+    }
+
     static void open(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
         FuseSession& session = self(request);
         info->fh = ++session.last_handle_;
@@ -239,6 +252,7 @@ fuse_lowlevel_ops calls() {
     all.init = FuseCalls::init;
     all.getattr = FuseCalls::getattr;
     all.setattr = FuseCalls::setattr;
+    all.statfs = FuseCalls::statfs;
     all.open = FuseCalls::open;
     all.release = FuseCalls::release;
     all.read = FuseCalls::read;
@@ -249,7 +263,8 @@ fuse_lowlevel_ops calls() {
     return all;
 }
 
-/// Throws where it is known before trying that nothing can be mounted. Whether a user may is for fusermount3 to say.
+/// Throws where it is known before trying that nothing can be mounted. Whether a user may is for fusermount3
+/// to say.
 void need_fuse() {
     if (::access("/dev/fuse", F_OK) != 0) {
         const int code = errno;

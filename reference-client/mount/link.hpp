@@ -54,8 +54,8 @@ class Link {
     [[nodiscard]] std::uint64_t size() const { return connection_ ? connection_->size() : last_size_; }
     [[nodiscard]] const nbd::Uri& uri() const { return uri_; }
 
-    /// Takes requests, which are sent when bytes move next or by `send`, and calls `done` when all of them are
-    /// answered, or at once if there is no connection. Their memory has to stay valid until then.
+    /// Takes requests, which are sent when bytes move next or by `send`, and calls `done` when all of them
+    /// are answered, or at once if there is no connection. Their memory has to stay valid until then.
     void submit(std::vector<Operation> operations, Done done);
 
     /// Carries out work that waits for replies. Returns what it threw, or that there is no connection.

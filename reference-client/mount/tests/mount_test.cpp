@@ -17,6 +17,7 @@
 #include <fstream>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <thread>
 #include <unistd.h>
 
@@ -204,6 +205,18 @@ TEST_F(Mounting, KeepsWhatIsKnownOfAFile) {
     ASSERT_EQ(Open(mounted.path(), O_WRONLY).write(0, "x"), 1);
     ASSERT_EQ(::stat(mounted.path().c_str(), &status), 0);
     EXPECT_GT(status.st_mtim.tv_sec, 2000);
+}
+
+TEST_F(Mounting, TellsHowMuchRoomThereIs) {
+    struct statvfs status {};
+    Mounted growing(uri_of(fresh(all)));
+    ASSERT_EQ(::statvfs(growing.path().c_str(), &status), 0);
+    EXPECT_EQ(status.f_blocks * status.f_frsize, 8U * mebibyte);
+    EXPECT_EQ(status.f_bavail * status.f_frsize, 7U * mebibyte);
+    Mounted fixed(uri_of(fresh("growth=none")));
+    ASSERT_EQ(::statvfs(fixed.path().c_str(), &status), 0);
+    EXPECT_EQ(status.f_blocks * status.f_frsize, 1U * mebibyte);
+    EXPECT_EQ(status.f_bavail, 0U);
 }
 
 TEST_F(Mounting, OfAReadOnlyExportIsReadOnly) {
