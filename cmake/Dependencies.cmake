@@ -11,6 +11,8 @@ find_package(fmt REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(LIBNBD REQUIRED IMPORTED_TARGET libnbd)
 pkg_check_modules(LIBTINS REQUIRED IMPORTED_TARGET libtins)
+# Only for `nbd-resize-client mount`.
+pkg_check_modules(FUSE3 IMPORTED_TARGET fuse3>=3.12)
 
 # yaml-cpp renamed its target in 0.8.
 if(NOT TARGET yaml-cpp::yaml-cpp)

@@ -73,6 +73,16 @@ class Connection {
     /// Moves bytes on those of the connections that have requests in flight or a subscription, until the
     /// descriptor becomes readable.
     static void serve(std::span<Connection* const> connections, int until_readable);
+    // For a caller with a loop of its own, which waits for several things.
+
+    /// What to wait on, and the poll(2) events to wait for; -1 once the connection has ended.
+    [[nodiscard]] int descriptor() const { return socket_.descriptor(); }
+    [[nodiscard]] short awaited_events() const;
+    /// Moves bytes as far as these events let it. Completions are then there to take, or it has ended.
+    void move(short events) { pump(events); }
+    /// What ended the connection, if it has ended.
+    [[nodiscard]] const std::optional<Failure>& ended() const { return ended_; }
+
     /// The deadline for a wait that begins now.
     [[nodiscard]] Clock::time_point deadline() const { return Clock::now() + options_.timeout; }
     /// Throws what ended the connection, if it has ended.
@@ -130,7 +140,6 @@ class Connection {
     Connection(Socket socket, Options options, ExportInfo info, std::shared_ptr<BelievedSize> size);
 
     Completion run(Operation operation);
-    [[nodiscard]] short awaited_events() const;
     void take_early(nbd::Bytes bytes);
     void pump(short events, bool wait = false);
     void send_some();

@@ -2,8 +2,10 @@
 
 #include "reference-client/choices.hpp"
 #include "reference-client/cli/settings.hpp"
+#include "reference-client/cli/usage.hpp"
 #include "reference-client/failure.hpp"
 #include "reference-client/fault_names.hpp"
+#include "reference-client/mount/mount.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -20,32 +22,9 @@
 namespace refclient::cli {
 namespace {
 
-constexpr std::string_view examples = R"(
-COMMAND and URI may change places: `URI COMMAND …` is the same.
-
-Sizes and offsets are in bytes and take suffixes: 512, 4K, 1M, 2GiB (powers of 1024).
-
-Examples:
-  nbd-resize-client info nbd://localhost
-  nbd-resize-client info --json 'nbd+unix:///disk?socket=/tmp/nbd.sock'
-  nbd-resize-client list nbd://localhost
-  nbd-resize-client read nbd://localhost/disk 0 512
-  nbd-resize-client write nbd://localhost/disk 1M --pattern 0x5a --length 64K
-  nbd-resize-client zero nbd://localhost/disk 0 1G --no-hole
-  nbd-resize-client map nbd://localhost/disk
-  nbd-resize-client copy nbd://localhost/disk disk.img
-  nbd-resize-client grow nbd://localhost/disk 2G
-  nbd-resize-client write nbd://localhost/disk 1G --grow flagged --input more
-  nbd-resize-client watch nbd://localhost/disk --learn poll --interval 0.5
-
-Exit status:
-  0  success
-  1  the server answered with an error, the connection failed, or a file could not be used
-  2  wrong usage)";
-
-constexpr std::array<std::string_view, 14> commands = {"info", "list",   "read",  "write", "zero",
+constexpr std::array<std::string_view, 15> commands = {"info", "list",   "read",  "write", "zero",
                                                        "trim", "cache",  "flush", "map",   "copy",
-                                                       "grow", "shrink", "size",  "watch"};
+                                                       "grow", "shrink", "size",  "watch", "mount"};
 
 bool is_command(const std::string& argument) {
     return std::ranges::find(commands, argument) != commands.end();
@@ -73,6 +52,7 @@ struct Request {
     CopyArguments copy;
     ResizeArguments resize;
     WatchArguments watch;
+    MountArguments mount;
     bool fua = false;
     bool no_hole = false;
     bool fast = false;
@@ -248,6 +228,34 @@ void add_resizing(CLI::App& app, Request& request) {
     });
 }
 
+void add_mount(CLI::App& app, Request& request) {
+    CLI::App& mounting = add_command(
+        app, request, "mount",
+        "Show an export as a file that grows, until it is unmounted or SIGINT or SIGTERM comes (FUSE)");
+    mounting
+        .add_option("file", request.mount.path,
+                    "A regular file; made, and removed at the end, if there is none")
+        ->required()
+        ->type_name("FILE");
+    mounting.add_flag_callback(
+        "-f,--foreground", [] {}, "Stay in the foreground, which it always does");
+    mounting
+        .add_option_function<int>(
+            "--ready-fd", [&request](const int& given) { request.mount.ready_fd = given; },
+            "Write a line to this descriptor, too, once the file can be used")
+        ->check(CLI::NonNegativeNumber)
+        ->type_name("FD");
+    mounting.add_flag("--reconnect,!--no-reconnect", request.mount.reconnect,
+                      "Connect again when the connection has broken and the file is used (the default)");
+    mounting.add_flag("--hide-rest", request.mount.hide_rest,
+                      "Where the server does not make the export shorter, zero and hide what is cut off");
+    mounting.add_flag("--allow-other", request.mount.allow_other,
+                      "Let other users have the file, by its mode");
+    mounting.callback([&request] {
+        request.work = [&request](const nbd::Uri& uri) { mount_file(uri, request.settings, request.mount); };
+    });
+}
+
 void add_resize_settings(CLI::App& app, Request& request) {
     Options& options = request.settings.options;
     app.add_option_function<std::string>(
@@ -257,11 +265,13 @@ void add_resize_settings(CLI::App& app, Request& request) {
         ->default_str("info");
     app.add_option_function<Grow>(
            "--grow", [&request](const Grow& given) { request.settings.grow = given; },
-           "How to make an export longer (grow, write, zero); `grow` tries all ways if left out")
+           "How to make an export longer (grow, write, zero, mount); `grow` and `mount` try all ways if left "
+           "out")
         ->transform(CLI::CheckedTransformer(grow_choices).description("none|explicit|plain|flagged"));
     app.add_option_function<Learn>(
            "--learn", [&request](const Learn& given) { request.settings.learn = given; },
-           "How to learn of a new size (size, watch); `watch` takes notify if left out, `size` none")
+           "How to learn of a new size (size, watch, mount); `size` takes none if left out, the others "
+           "notify")
         ->transform(CLI::CheckedTransformer(learn_choices).description("none|reconnect|poll|notify|credits"));
     app.add_option("--credits", request.settings.credits,
                    "Notifications to allow at a time with --learn credits")
@@ -346,6 +356,9 @@ int carry_out(Request& request) {
     } catch (const nbd::UriError& error) {
         fmt::print(stderr, "nbd-resize-client: {}\n", error.what());
         return 2;
+    } catch (const mount::CannotMount& failure) {
+        fmt::print(stderr, "nbd-resize-client: {}\n", failure.what());
+        return failure.fault() == mount::MountFault::no_fuse ? 3 : 4;
     } catch (const Failure& failure) {
         fmt::print(stderr, "nbd-resize-client: {}{}\n", failure.what(),
                    failure.code() == 0 ? "" : fmt::format(" [{}]", failure.symbol()));
@@ -393,6 +406,7 @@ int run(int argc, const char* const* argv) {
     add_transfers(app, request);
     add_resizing(app, request);
     add_copy(app, request);
+    add_mount(app, request);
     try {
         std::vector<std::string> arguments = command_first({argv + 1, argv + argc});
         // CLI11 takes them from the back.

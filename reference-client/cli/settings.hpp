@@ -79,6 +79,14 @@ struct CopyArguments {
     bool allocated = false; ///< no holes in the destination
 };
 
+struct MountArguments {
+    std::string path;
+    std::optional<int> ready_fd; ///< gets a line once the file can be used
+    bool reconnect = true;
+    bool hide_rest = false;
+    bool allow_other = false;
+};
+
 // The commands. They print to standard output and throw Failure.
 
 void info(const nbd::Uri& uri, const Settings& settings, const InfoArguments& arguments);
@@ -93,5 +101,7 @@ void shrink(const nbd::Uri& uri, const Settings& settings, const ResizeArguments
 void size(const nbd::Uri& uri, const Settings& settings);
 void watch(const nbd::Uri& uri, const Settings& settings, const WatchArguments& arguments);
 void copy(const Settings& settings, const CopyArguments& arguments);
+/// Also throws mount::CannotMount.
+void mount_file(const nbd::Uri& uri, const Settings& settings, const MountArguments& arguments);
 
 } // namespace refclient::cli

@@ -3,28 +3,21 @@
 #include "reference-client/failure.hpp"
 
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 namespace refclient::cli {
-namespace {
 
-sigset_t ending_signals() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    return signals;
-}
-
-} // namespace
-
-Interruption::Interruption() {
-    const sigset_t signals = ending_signals();
-    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    descriptor_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+Interruption::Interruption(std::initializer_list<int> others) {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    for (const int other : others) {
+        sigaddset(&signals_, other);
+    }
+    ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    descriptor_ = ::signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK);
     if (descriptor_ < 0) {
         throw Failure(FailureKind::local, errno,
                       std::string("cannot wait for signals: ") + std::strerror(errno));
@@ -37,8 +30,7 @@ Interruption::~Interruption() {
     while (::read(descriptor_, &taken, sizeof(taken)) > 0) {
     }
     ::close(descriptor_);
-    const sigset_t signals = ending_signals();
-    ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    ::pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);
 }
 
 } // namespace refclient::cli

@@ -2,13 +2,17 @@
 
 // Signals that end a command, as something to wait for.
 
+#include <csignal>
+#include <initializer_list>
+
 namespace refclient::cli {
 
-/// Holds SIGINT and SIGTERM back while it lives; a descriptor becomes readable instead.
+/// Holds SIGINT and SIGTERM, and others that are named, back while it lives; a descriptor becomes readable
+/// instead.
 class Interruption {
   public:
     /// Throws Failure (local) if the system does not let it.
-    Interruption();
+    explicit Interruption(std::initializer_list<int> others = {});
     ~Interruption();
     Interruption(const Interruption&) = delete;
     Interruption& operator=(const Interruption&) = delete;
@@ -17,6 +21,7 @@ class Interruption {
     [[nodiscard]] int descriptor() const { return descriptor_; }
 
   private:
+    sigset_t signals_;
     int descriptor_ = -1;
 };
 

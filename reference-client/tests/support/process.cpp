@@ -50,6 +50,10 @@ pid_t start(const std::vector<std::string>& command, const Streams& streams) {
     return pid;
 }
 
+int exit_status(int status) {
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 std::string contents(const std::string& path) {
     std::ostringstream text;
     text << std::ifstream(path).rdbuf();
@@ -114,6 +118,20 @@ bool Process::running() {
     return pid_ > 0;
 }
 
+void Process::signal(int number) const {
+    if (pid_ > 0) {
+        ::kill(pid_, number);
+    }
+}
+
+int Process::wait() {
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+    return exit_status(status);
+}
+
 Finished run(const std::vector<std::string>& command, const std::string& input) {
     const TemporaryFolder folder;
     const Streams streams{folder.file("in"), folder.file("out"), folder.file("err")};
@@ -123,7 +141,7 @@ Finished run(const std::vector<std::string>& command, const std::string& input) 
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     Finished finished;
-    finished.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    finished.status = exit_status(status);
     finished.out = contents(streams.out);
     finished.err = contents(streams.err);
     return finished;

@@ -35,6 +35,10 @@ class Process {
     /// Kills it at once.
     void kill();
     [[nodiscard]] bool running();
+    /// Sends it a signal.
+    void signal(int number) const;
+    /// Waits for its end: the exit status, or 128 and the number of the signal that ended it.
+    [[nodiscard]] int wait();
 
   private:
     Process(pid_t pid, bool daemon)
