@@ -31,6 +31,16 @@ Recipe on(Command type, Change change) {
     });
 }
 
+/// Gives the requests of one type another offset.
+template <class Offset>
+Recipe moved(Command type, Offset offset) {
+    return sending_instead([=](Request& request, const Conversation& told) {
+        if (request.type == type) {
+            request.offset = offset(request, told);
+        }
+    });
+}
+
 /// Sets a command flag on the requests of one type, if the server offers this. If it is set where nothing is
 /// offered, that breaks another requirement.
 Recipe flag_on(Command type, std::uint16_t flag, std::uint16_t needed = 0) {
@@ -129,13 +139,13 @@ Recipe cookie_twice() {
 
 /// Moves requests by half a block, if the server has told how large that is, or by half of the default.
 Recipe misaligned(bool told_sizes) {
-    return twist([told_sizes](Request& request, Flow& flow) {
-        const auto& block = flow.told().block;
+    return sending_instead([told_sizes](Request& request, const Conversation& told) {
+        const auto& block = told.block;
         if (!has_range(request) || block.has_value() != told_sizes || (block && block->minimum < 2)) {
             return;
         }
         const std::uint32_t half = (block ? block->minimum : nbd::default_min_block) / 2;
-        if (request.offset + request.length + half <= flow.told().size) {
+        if (request.offset + request.length + half <= told.size) {
             request.offset += half;
         } else if (request.offset >= half) {
             request.offset -= half;
@@ -145,14 +155,14 @@ Recipe misaligned(bool told_sizes) {
 
 /// Makes writes longer than the largest payload that was told.
 Recipe payload_too_large() {
-    return twist([](Request& request, Flow& flow) {
-        const auto& block = flow.told().block;
+    return sending_instead([](Request& request, const Conversation& told) {
+        const auto& block = told.block;
         if (request.type != Command::write || !block) {
             return;
         }
         const std::uint64_t length = std::uint64_t{block->maximum} + block->minimum;
-        if (length <= flow.told().size) {
-            request.offset = std::min(request.offset, flow.told().size - length);
+        if (length <= told.size) {
+            request.offset = std::min(request.offset, told.size - length);
             request.length = length;
             request.payload.resize(static_cast<std::size_t>(length));
         }
@@ -182,7 +192,9 @@ Table client_request_faults() {
          "sends requests with extended headers that are not agreed",
          twist([](Request& request) { make_extended(request); })},
         {"offset-little-endian", "NUMBERS-BIG-ENDIAN", "sends offsets with the least significant byte first",
-         twist([](Request& request) { request.offset = swapped(request.offset); })},
+         sending_instead([](Request& request, const Conversation& /*told*/) {
+             request.offset = swapped(request.offset);
+         })},
         {"cookie-reused", "COOKIE-DISTINCT", "sends two requests with the same cookie at the same time",
          cookie_twice()},
         {"command-flags-unknown", "COMMAND-FLAGS-KNOWN", "sets a command flag that means nothing on reads",
@@ -235,26 +247,21 @@ Table client_request_faults() {
         {"status-payload-layout", "STATUS-PAYLOAD-LAYOUT",
          "sends a byte behind its choice of contexts of a block status", status_payload_layout()},
         {"read-past-end", "REQUEST-IN-BOUNDS", "reads from the end of the export on",
-         twist([](Request& request, Flow& flow) {
-             if (request.type == Command::read) {
-                 request.offset = flow.told().size;
-             }
-         })},
+         moved(Command::read,
+               [](const Request& /*request*/, const Conversation& told) { return told.size; })},
         {"read-across-end", "REQUEST-IN-BOUNDS", "reads across the end of the export",
-         twist([](Request& request, Flow& flow) {
-             if (request.type == Command::read) {
-                 request.offset = flow.told().size - std::min(flow.told().size, small_length(flow.told()));
-                 request.length += small_length(flow.told());
-             }
-         })},
+         moved(Command::read,
+               [](const Request& request, const Conversation& told) {
+                   const std::uint64_t inside = std::min(request.length / 2, told.size);
+                   const std::uint64_t block = told.block ? told.block->minimum : 1;
+                   return told.size - (inside - inside % block);
+               })},
         {"write-past-end", "REQUEST-IN-BOUNDS", "writes from the end of the export on",
-         twist([](Request& request, Flow& flow) {
-             if (request.type == Command::write) {
-                 request.offset = flow.told().size;
-             }
-         })},
+         moved(Command::write,
+               [](const Request& /*request*/, const Conversation& told) { return told.size; })},
         {"offset-wraps", "REQUEST-IN-BOUNDS", "reads where offset and length do not fit 64 bits together",
-         on(Command::read, [](Request& request) { request.offset = ~request.length + 1; })},
+         moved(Command::read,
+               [](const Request& request, const Conversation& /*told*/) { return ~request.length + 1; })},
         {"misaligned", "REQUEST-ALIGNED", "sends offsets that cut the minimum block", misaligned(true)},
         {"misaligned-default", "REQUEST-ALIGNED-DEFAULT",
          "sends offsets that are no multiple of 512 where no block sizes are told", misaligned(false)},
@@ -286,7 +293,8 @@ Table client_request_faults() {
         {"flush-with-length", "FLUSH-ZERO", "sends NBD_CMD_FLUSH with a length of 512",
          on(Command::flush, [](Request& request) { request.length = 512; })},
         {"flush-with-offset", "FLUSH-ZERO", "sends NBD_CMD_FLUSH with an offset of 512",
-         on(Command::flush, [](Request& request) { request.offset = 512; })},
+         moved(Command::flush,
+               [](const Request& /*request*/, const Conversation& /*told*/) { return std::uint64_t{512}; })},
         {"disc-with-length", "DISC-ZERO", "sends NBD_CMD_DISC with a length of 512",
          on(Command::disc, [](Request& request) { request.length = 512; })},
         {"disc-with-offset", "DISC-ZERO", "sends NBD_CMD_DISC with an offset of 512",

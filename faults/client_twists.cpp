@@ -160,6 +160,33 @@ Recipe request_unoffered(nbd::Command type, std::uint16_t offer) {
     });
 }
 
+Recipe sending_instead(ChangeRequest change) {
+    using Moved = std::map<std::uint64_t, std::uint64_t>; // how far, by cookie
+    return twist_with(
+        Moved(),
+        [change = std::move(change)](Moved& moved, Request& request, Flow& flow) {
+            const std::uint64_t offset = request.offset;
+            change(request, flow.told());
+            if (request.offset != offset) {
+                moved[request.cookie] = request.offset - offset;
+            }
+        },
+        [](Moved& moved, Reply& reply) { moved.erase(reply.cookie); },
+        [](Moved& moved, Chunk& chunk) {
+            const auto found = moved.find(chunk.cookie);
+            if (found == moved.end()) {
+                return;
+            }
+            chunk.offset -= found->second;
+            if (const auto content = content_of(chunk)) {
+                nbd::detail::store_big(chunk.payload.data(), content->begin - found->second);
+            }
+            if (chunk.done()) {
+                moved.erase(found);
+            }
+        });
+}
+
 std::optional<Range> content_of(const Chunk& chunk) {
     if (chunk.type == nbd::ChunkType::offset_hole) {
         const auto hole = payload_as<nbd::OffsetHole>(chunk.payload);

@@ -81,6 +81,11 @@ using MakeRequest = std::function<std::optional<Request>(const Request& next, co
 /// The same for a command that the server does not offer, before the client's first request.
 [[nodiscard]] Recipe request_unoffered(nbd::Command type, std::uint16_t offer);
 
+/// Changes requests, and keeps from the client that it did so: replies are about what the client has asked
+/// for.
+using ChangeRequest = std::function<void(Request&, const Conversation&)>;
+[[nodiscard]] Recipe sending_instead(ChangeRequest change);
+
 // ---- Replies
 
 /// Bytes of the export, [begin, end).

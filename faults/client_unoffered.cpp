@@ -98,8 +98,8 @@ Table client_unoffered_faults() {
         {"write-zeroes-not-offered", "WRITE-ZEROES-OFFERED",
          "sends NBD_CMD_WRITE_ZEROES where it is not offered",
          request_unoffered(Command::write_zeroes, offered::send_write_zeroes)},
-        {"status-unselected", "STATUS-SELECTED", "asks for block status without having selected a context",
-         status_unselected()},
+        {"status-without-context", "STATUS-SELECTED",
+         "asks for block status without having selected a context", status_unselected()},
         {"request-empty", "REQUEST-NOT-EMPTY", "reads 0 bytes",
          request_before([](const Request& /*next*/, const Conversation& told) {
              return std::optional(aside(told, Command::read));
