@@ -239,6 +239,35 @@ Recipe goes_on_after_shutdown() {
         });
 }
 
+/// Leaves the transmission phase as if it were the handshake.
+Recipe abort_for_disc() {
+    return twist([](Request& request, Flow& flow) {
+        if (request.type == nbd::Command::disc) {
+            flow.drop();
+            flow.to_server(without_data(Option::abort));
+        }
+    });
+}
+
+/// Leaves the handshake as if it were the transmission phase.
+Recipe disc_for_abort() {
+    return twist([](OptionRequest& option, Flow& flow) {
+        if (option.option == Option::abort) {
+            flow.drop();
+            flow.to_server(aside(flow.told(), nbd::Command::disc));
+        }
+    });
+}
+
+/// Turns back at the door.
+Recipe abort_for_go() {
+    return twist([](OptionRequest& option) {
+        if (enters(option)) {
+            option = without_data(Option::abort);
+        }
+    });
+}
+
 std::uint32_t swapped(std::uint32_t number) {
     return (number << 24) | ((number & 0xff00U) << 8) | ((number >> 8) & 0xff00U) | (number >> 24);
 }
@@ -286,6 +315,12 @@ Table client_handshake_faults() {
         {"option-after-entry", "GO-ENDS-OPTIONS", "sends NBD_OPT_LIST after NBD_OPT_GO has succeeded",
          option_after_entering()},
         {"option-after-abort", "ABORT-ENDS", "sends NBD_OPT_LIST after NBD_OPT_ABORT", goes_on_after_abort()},
+        {"abort-for-disc", "GO-ENDS-OPTIONS", "leaves the transmission phase by NBD_OPT_ABORT",
+         abort_for_disc()},
+        {"disc-for-abort", "ENTERED-BEFORE-REQUESTS", "leaves the handshake by NBD_CMD_DISC",
+         disc_for_abort()},
+        {"abort-for-go", "HANDSHAKE-COMPLETES", "leaves by NBD_OPT_ABORT where it means to enter",
+         abort_for_go()},
         {"leave-without-abort", "HAGGLING-SOFT-END", "leaves the handshake without NBD_OPT_ABORT",
          leaves_without_abort()},
         {"stay-after-shutdown", "SHUTDOWN-ABORT",

@@ -143,6 +143,16 @@ Table client_intolerant_faults() {
          leaves_at<Greeting>([](const Greeting& greeting, const Conversation& /*told*/) {
              return !greeting.oldstyle && (greeting.flags & ~known_handshake_flags) != 0;
          })},
+        {"refuse-newstyle", "INTEROP-EXPORT-NAME", "leaves a server that does not speak fixed newstyle",
+         leaves_at<Greeting>([](const Greeting& greeting, const Conversation& /*told*/) {
+             return !greeting.oldstyle && (greeting.flags & nbd::handshake_flag::fixed_newstyle) == 0;
+         })},
+        {"refuse-list", "BASELINE-CLIENT-OPTIONS", "cannot list exports",
+         twist([](OptionRequest& option, Flow& flow) {
+             if (option.option == Option::list) {
+                 decline(option, flow);
+             }
+         })},
         {"refuse-extended-unsupported", "EXTENDED-UNSUPPORTED", "leaves where extended headers are not known",
          leaves_at<OptionReply>([](const OptionReply& reply, const Conversation& /*told*/) {
              return unsupported(reply, Option::extended_headers);
@@ -175,6 +185,8 @@ Table client_intolerant_faults() {
              return info_type(reply) == InfoType::export_ && told &&
                     (told->transmission_flags & ~known_transmission_flags) != 0;
          })},
+        {"refuse-simple-replies", "BASELINE-SIMPLE", "leaves at a simple reply",
+         leaves_at<Reply>([](const Reply& /*reply*/, const Conversation& /*told*/) { return true; })},
         {"refuse-reply-order", "REPLIES-ANY-ORDER", "leaves if a reply overtakes another one",
          twist(
              [](Reply& reply, Flow& flow) {

@@ -32,6 +32,22 @@ Recipe order_of_arrival() {
     });
 }
 
+/// Mixes the flags that come with the greeting into those of the export.
+Recipe flags_of_greeting() {
+    const auto mix = [](std::uint16_t& flags, const Conversation& told) {
+        flags |= told.greeting ? told.greeting->flags : std::uint16_t{0};
+    };
+    return twist(
+        [mix](OptionReply& reply, Flow& flow) {
+            auto told = payload_as<nbd::InfoExport>(reply.payload);
+            if (reply.type == OptionReplyType::info && told && told->type == nbd::InfoType::export_) {
+                mix(told->transmission_flags, flow.told());
+                reply.payload = nbd::encode(*told);
+            }
+        },
+        [mix](ExportReply& reply, Flow& flow) { mix(reply.flags, flow.told()); });
+}
+
 /// Changes the ids in the answers to an option for metadata contexts.
 void give_id(OptionReply& reply, std::uint32_t id) {
     if (auto context = payload_as<nbd::MetaContextReply>(reply.payload)) {
@@ -120,6 +136,11 @@ Recipe replies_in_order() {
 
 Table client_misreading_faults() {
     return {
+        {"flags-of-greeting", "FLAGS-APART", "takes the flags of the greeting for flags of the export, too",
+         flags_of_greeting()},
+        {"padding-unread", "EXPORT-NAME-ZEROES-READ",
+         "takes the zeroes behind the answer to NBD_OPT_EXPORT_NAME for a reply",
+         twist([](ExportReply& reply) { reply.padding.resize(2 * reply.padding.size()); })},
         {"replies-in-order", "REPLIES-ANY-ORDER",
          "takes each reply for that to its oldest request, whatever the cookie", replies_in_order()},
         {"content-in-order", "CONTENT-REASSEMBLED",

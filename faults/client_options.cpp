@@ -103,6 +103,17 @@ Recipe tls_after_refusal() {
     });
 }
 
+/// Leaves a server that does not have TLS.
+Recipe insists_on_tls() {
+    return with_starttls([](const OptionReply& reply, const OptionRequest& next, Flow& flow) {
+        if (!nbd::is_error(reply.type)) {
+            return flow.to_server(next);
+        }
+        flow.to_server({OptionRequest{}});
+        flow.hang_up();
+    });
+}
+
 Recipe clear_text_after_starttls() {
     return with_starttls(
         [](const OptionReply& /*reply*/, const OptionRequest& next, Flow& flow) { flow.to_server(next); });
@@ -155,6 +166,7 @@ Table client_option_faults() {
         {"starttls-late", "STARTTLS-FIRST", "asks for TLS after other options", starttls_late()},
         {"starttls-after-refusal", "STARTTLS-REFUSED", "begins TLS though the server has refused it",
          tls_after_refusal()},
+        {"insist-on-tls", "BASELINE-NOTLS", "leaves a server that does not have TLS", insists_on_tls()},
         {"starttls-clear", "STARTTLS-NO-CLEAR", "goes on without TLS after NBD_OPT_STARTTLS was granted",
          clear_text_after_starttls()},
         {"go-counts-one-more", "INFO-LAYOUT", "announces one information request more than it sends",

@@ -265,6 +265,15 @@ Table client_request_faults() {
         {"misaligned", "REQUEST-ALIGNED", "sends offsets that cut the minimum block", misaligned(true)},
         {"misaligned-default", "REQUEST-ALIGNED-DEFAULT",
          "sends offsets that are no multiple of 512 where no block sizes are told", misaligned(false)},
+        {"preferred-ignored", "REQUEST-PREFERRED", "sends reads that cut the preferred block",
+         sending_instead([](Request& request, const Conversation& told) {
+             const std::uint64_t step = small_length(told);
+             if (request.type == Command::read && told.block && step < told.block->preferred &&
+                 request.offset % told.block->preferred == 0 &&
+                 request.offset + request.length + step <= told.size) {
+                 request.offset += step;
+             }
+         })},
         {"payload-too-large", "REQUEST-PAYLOAD", "writes more at once than the maximum payload",
          payload_too_large()},
         {"payload-beyond-default", "REQUEST-PAYLOAD-DEFAULT",

@@ -65,6 +65,27 @@ Recipe trimmed_reads_zero() {
     });
 }
 
+/// Answers writes in the server's place; what that answers comes too late.
+Recipe writes_unanswered() {
+    return twist(
+        [](Request& request, Flow& flow) {
+            if (request.type == Command::write) {
+                flow.forward();
+                flow.to_client(success(flow.told(), request));
+            }
+        },
+        [](Reply& reply, Flow& flow) {
+            if (!flow.told().request(reply.cookie)) {
+                flow.drop();
+            }
+        },
+        [](Chunk& chunk, Flow& flow) {
+            if (!flow.told().request(chunk.cookie)) {
+                flow.drop();
+            }
+        });
+}
+
 /// Changes the extents that the client gets to see.
 template <class Change>
 void edit_extents(Chunk& chunk, Change change) {
@@ -114,6 +135,16 @@ Table client_unoffered_faults() {
                  flow.to_client(success(flow.told(), request));
              }
          })},
+        {"write-swallowed", "BASELINE-WRITE", "takes a write for done without sending NBD_CMD_WRITE",
+         twist([](Request& request, Flow& flow) {
+             if (request.type == Command::write) {
+                 flow.drop();
+                 flow.to_client(success(flow.told(), request));
+             }
+         })},
+        {"write-unanswered", "FLUSH-WAITS",
+         "takes writes for done as soon as they are sent, so that it flushes before they are answered",
+         writes_unanswered()},
         {"trim-reads-zero", "TRIM-NO-ASSUMPTION", "takes for granted that a trimmed area reads as zeroes",
          trimmed_reads_zero()},
         {"hole-reads-zero", "ALLOCATION-HOLE-UNDEFINED",

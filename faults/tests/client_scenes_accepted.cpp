@@ -156,7 +156,8 @@ std::vector<Scene> replies() {
         {"accept-compact-chunk", talk::commands, with_chunks([](Chunk& chunk) {
              chunk.style = nbd::HeaderStyle::compact;
              chunk.magic = nbd::structured_reply_magic;
-         })},
+         }),
+         impatient()},
         {"accept-extended-chunk", talk::commands, with_chunks([](Chunk& chunk) {
              chunk.style = nbd::HeaderStyle::extended;
              chunk.magic = nbd::extended_reply_magic;
@@ -183,7 +184,8 @@ std::vector<Scene> replies() {
         {"accept-simple-reply-extended", talk::write, twist([](Chunk& chunk, Flow& flow) {
              flow.drop();
              flow.to_client(Reply{nbd::simple_reply_magic, nbd::Error::none, chunk.cookie});
-         })},
+         }),
+         impatient()},
         {"accept-unknown-chunk", talk::read,
          before_last([](const Conversation& told, const Request& request) {
              return chunk(told, request, unknown_chunk, {1, 2, 3}, false);
@@ -221,6 +223,12 @@ std::vector<Scene> replies() {
         {"accept-none-with-payload", talk::write,
          with_chunks([](Chunk& chunk) { chunk.payload.push_back(0); })},
         {"accept-none-without-done", talk::write, with_chunks([](Chunk& chunk) { chunk.flags = 0; })},
+        {"write-unanswered", talk::write, twist([](Request& request, Flow& flow) {
+             if (request.type == Command::write) {
+                 flow.drop();
+                 flow.to_client(failure(flow.told(), request, nbd::Error::nospc));
+             }
+         })},
         {"lost-requests-succeed", talk::read, answering_reads([](const Request& request, Flow& flow) {
              nbd::Buffer half = encode(content(flow.told(), request, zeroes(request.length)));
              half.resize(half.size() / 2);

@@ -187,9 +187,22 @@ refclient::Options listing_contexts() {
     return options;
 }
 
+refclient::Options with_padding() {
+    refclient::Options options = usual();
+    options.use_export_name = true;
+    options.no_zeroes = false;
+    return options;
+}
+
 std::vector<Scene> handshake() {
     return {
         {"refuse-handshake-flags", talk::enter, twist([](Greeting& greeting) { greeting.flags |= 1U << 9; })},
+        {"refuse-newstyle", talk::enter, twist([](Greeting& greeting) {
+             greeting.flags &= static_cast<std::uint16_t>(~nbd::handshake_flag::fixed_newstyle);
+         })},
+        {"refuse-list", talk::list},
+        {"flags-of-greeting", talk::write},
+        {"padding-unread", talk::read, sound(), with_padding()},
         {"refuse-extended-unsupported", talk::enter,
          answering(Option::extended_headers, OptionReplyType::err_unsup)},
         {"refuse-structured-unsupported", talk::enter,
@@ -213,6 +226,7 @@ std::vector<Scene> replies() {
         {"refuse-done-on-content", talk::two_reads, second_half_first()},
         {"content-in-order", talk::read, second_half_first()},
         {"refuse-none", talk::write},
+        {"refuse-simple-replies", talk::write, sound(), usual(Replies::simple)},
         {"refuse-chunk-flags", talk::read, twist([](Chunk& chunk) { chunk.flags |= 1U << 7; })},
         {"refuse-unknown-error",
          talk::read,

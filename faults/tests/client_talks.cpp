@@ -50,9 +50,10 @@ std::string connected(const nbd::Uri& uri, const refclient::Options& options, Do
 }
 
 std::string digest(const nbd::Buffer& bytes) {
-    std::uint32_t sum = 1;
+    // FNV-1a.
+    std::uint32_t sum = 2166136261;
     for (const std::uint8_t byte : bytes) {
-        sum = sum * 31 + byte;
+        sum = (sum ^ byte) * 16777619;
     }
     return fmt::format("{} bytes, {:08x}", bytes.size(), sum);
 }
