@@ -59,10 +59,25 @@ Recipe lost_requests_succeed() {
         });
 }
 
+/// Where the client leaves an oldstyle server without having asked for anything, it reads first. It does not
+/// stay for the reply.
+Recipe uses_oldstyle() {
+    return twist(
+        [](Request& request, Flow& flow) {
+            const Conversation& told = flow.told();
+            if (told.oldstyle && request.type == Command::disc && told.requests == 1) {
+                flow.to_server(aside(told, Command::read, 0, small_length(told)));
+            }
+        },
+        keep_reply);
+}
+
 } // namespace
 
 Table client_leaving_faults() {
     return {
+        {"use-oldstyle", "OLDSTYLE-LEAVES", "reads from an oldstyle server whose export it cannot use",
+         uses_oldstyle()},
         {"disc-missing", "CLIENT-SOFT-END", "leaves without NBD_CMD_DISC", leave_without_disc(false)},
         {"disc-missing-after-shutdown", "SHUTDOWN-DISC", "leaves without NBD_CMD_DISC after NBD_ESHUTDOWN",
          leave_without_disc(true)},

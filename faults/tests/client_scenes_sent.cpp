@@ -50,6 +50,28 @@ Recipe without_handshake_flag(std::uint16_t flag) {
     return twist([flag](Greeting& greeting) { greeting.flags &= static_cast<std::uint16_t>(~flag); });
 }
 
+/// A server of the oldest kind.
+Recipe oldstyle() {
+    return twist(
+        [](Greeting& greeting) {
+            constexpr std::uint64_t size = 1048576;
+            greeting = {nbd::init_magic,
+                        nbd::oldstyle_magic,
+                        0,
+                        true,
+                        size,
+                        offered::has_flags,
+                        nbd::Buffer(nbd::handshake_padding)};
+        },
+        [](Request& request, Flow& flow) {
+            flow.drop();
+            if (request.type == Command::disc) {
+                return flow.hang_up();
+            }
+            flow.to_client(any_success(flow.told(), request));
+        });
+}
+
 refclient::Options without_contexts() {
     refclient::Options options = usual();
     options.contexts.clear();
@@ -175,6 +197,7 @@ std::vector<Scene> requests() {
         {"flush-swallowed"},
         {"write-swallowed"},
         {"trim-reads-zero", talk::trim_and_read},
+        {"use-oldstyle", talk::enter_named, oldstyle(), usual(), Broken{"DISC-SETTLED"}},
         {"disc-missing"},
         {"disc-missing-after-shutdown", talk::read, failing_reads(nbd::Error::shutdown)},
         {"disc-unsettled"},

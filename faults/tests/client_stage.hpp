@@ -38,7 +38,8 @@ std::string enter(const nbd::Uri& uri, const refclient::Options& options);
 std::string commands(const nbd::Uri& uri, const refclient::Options& options); ///< one of each that is offered
 std::string two_reads(const nbd::Uri& uri, const refclient::Options& options); ///< at the same time
 std::string read(const nbd::Uri& uri, const refclient::Options& options);
-std::string large_read(const nbd::Uri& uri, const refclient::Options& options); ///< 2 MiB
+std::string enter_named(const nbd::Uri& uri, const refclient::Options& options); ///< an export called "x"
+std::string large_read(const nbd::Uri& uri, const refclient::Options& options);  ///< 2 MiB
 std::string status(const nbd::Uri& uri, const refclient::Options& options);
 std::string status_of_one(const nbd::Uri& uri, const refclient::Options& options); ///< with REQ_ONE
 std::string write(const nbd::Uri& uri, const refclient::Options& options);

@@ -115,6 +115,12 @@ std::string enter(const nbd::Uri& uri, const refclient::Options& options) {
     return connected(uri, options, [](Connection& /*connection*/, std::string& /*outcome*/) {});
 }
 
+std::string enter_named(const nbd::Uri& uri, const refclient::Options& options) {
+    nbd::Uri named = uri;
+    named.export_name = "x";
+    return enter(named, options);
+}
+
 std::string commands(const nbd::Uri& uri, const refclient::Options& options) {
     return connected(uri, options, [](Connection& connection, std::string& outcome) {
         const refclient::ExportInfo& info = connection.info();
