@@ -38,6 +38,9 @@ void Exchange::handle(Message message, Side from) {
     told_.heard(message);
     flow_.begin(&message, other(from));
     twist_->on(message, flow_);
+    if (const auto again = flow_.take_again()) {
+        stream(from).restart(*again);
+    }
     flow_.forward();
 }
 

@@ -94,6 +94,16 @@ Socket connect(const nbd::Uri& uri, const Options& options, Clock::time_point de
     }
 }
 
+void send_disconnect(Socket& socket, const Negotiation& negotiation, const Options& options) {
+    nbd::Buffer bytes;
+    nbd::encode_request_to(bytes, {0, nbd::Command::disc, 1, 0, 0}, negotiation.info().headers);
+    try {
+        send_all(socket, std::move(bytes), Clock::now() + options.timeout, negotiation);
+    } catch (const Failure&) {
+        // That the server has gone meanwhile would be as well.
+    }
+}
+
 } // namespace
 
 Handshaken shake_hands(const nbd::Uri& uri, const Options& options, Goal goal) {
@@ -116,6 +126,10 @@ Handshaken shake_hands(const nbd::Uri& uri, const Options& options, Goal goal) {
         }
     }
     if (negotiation.failure()) {
+        // What an oldstyle server has may be of no use, but the way out of its export is the usual one.
+        if (negotiation.in_transmission()) {
+            send_disconnect(socket, negotiation, options);
+        }
         throw Failure(negotiation.failure()->kind(), negotiation.failure()->code(),
                       fmt::format("{}: {}", address_text(uri), negotiation.failure()->what()));
     }
@@ -125,10 +139,7 @@ Handshaken shake_hands(const nbd::Uri& uri, const Options& options, Goal goal) {
 ExportInfo query_info(const nbd::Uri& uri, const Options& options) {
     Handshaken done = shake_hands(uri, options, Goal::info);
     if (done.negotiation.in_transmission()) {
-        // A few bytes always fit, and that the server has gone meanwhile would be as well.
-        nbd::Buffer bytes;
-        nbd::encode_request_to(bytes, {0, nbd::Command::disc, 1, 0, 0}, done.negotiation.info().headers);
-        send_all(done.socket, std::move(bytes), Clock::now() + options.timeout, done.negotiation);
+        send_disconnect(done.socket, done.negotiation, options);
     }
     return done.negotiation.info();
 }

@@ -208,6 +208,27 @@ TEST(Twist, may_send_before_and_behind_and_drop) {
     EXPECT_EQ(play.send(client, nbd::encode(nbd::ClientFlags{3})).take(server), nbd::Buffer{});
 }
 
+TEST(Twist, may_have_bytes_cut_again) {
+    std::size_t replies = 0;
+    Play play(twist([&replies](Reply& /*reply*/) { ++replies; },
+                    [](Raw& raw, Flow& flow) {
+                        raw.bytes[0] = 0x67;
+                        flow.read_as(raw.bytes);
+                    }));
+    for (const Spoken& spoken : fixed_newstyle()) {
+        play.send(spoken.from, spoken.bytes);
+    }
+    (void)play.take(client);
+    const nbd::Buffer right = nbd::encode(nbd::SimpleReply{nbd::Error::none, 1});
+    nbd::Buffer wrong = right;
+    wrong[0] += 1;
+    // The second one comes in two parts, of which the first does not tell enough by itself.
+    EXPECT_EQ(play.send(server, wrong).take(client), right);
+    EXPECT_EQ(play.send(server, {wrong.begin(), wrong.begin() + 7}).take(client), nbd::Buffer{});
+    EXPECT_EQ(play.send(server, {wrong.begin() + 7, wrong.end()}).take(client), right);
+    EXPECT_EQ(replies, 2U);
+}
+
 TEST(Twist, handles_nothing_after_it_has_hung_up) {
     Play play(twist([](ClientFlags& /*flags*/, Flow& flow) { flow.hang_up(); }));
     play.send(server, nbd::encode(nbd::NewstyleGreeting{3})).send(client, nbd::encode(nbd::ClientFlags{3}));
