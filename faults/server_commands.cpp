@@ -52,7 +52,7 @@ Table writing() {
              }
              stuck = stuck || request.type == Command::write;
          })},
-        {"write-refused-data-read", "WRITE-DATA-SKIPPED",
+        {"write-refused-data-read", "REPLY-COOKIE",
          "takes the data of a write beyond the end for the next request",
          on_request(Command::write,
                     [](Request& request, Flow& flow) {
@@ -122,7 +122,7 @@ Table zeroing() {
                       [](const Request& request, const Conversation& /*told*/) {
                           return request.type == Command::write_zeroes && request.length < 4096;
                       })},
-        {"no-hole-refused", "NO-HOLE-SUPPORTED", "refuses NBD_CMD_FLAG_NO_HOLE",
+        {"no-hole-refused", "NO-HOLE-ACCEPTED", "refuses NBD_CMD_FLAG_NO_HOLE",
          refuse_sound(Error::inval,
                       [](const Request& request, const Conversation& /*told*/) {
                           return request.type == Command::write_zeroes && (request.flags & ask::no_hole) != 0;
@@ -140,7 +140,7 @@ Table zeroing() {
                           return request.type == Command::write_zeroes &&
                                  (request.flags & ask::fast_zero) == 0;
                       })},
-        {"fast-zero-done", "FAST-ZERO-UNTOUCHED", "zeroes what it answers NBD_ENOTSUP to",
+        {"fast-zero-done", "FAST-ZERO-UNCHANGED", "zeroes what it answers NBD_ENOTSUP to",
          twist(
              [](Reply& reply, Flow& flow) {
                  const auto request = flow.told().request(reply.cookie);
@@ -178,13 +178,13 @@ Table unknown_ones() {
          })},
         {"flag-unknown-ignored", "COMMAND-FLAG-REFUSED", "does not mind unknown command flags",
          twist([](Request& request) { request.flags &= known_command_flags(); })},
-        {"flag-misplaced-ignored", "COMMAND-FLAG-PLACE", "does not mind flags that are not for the command",
-         twist([](Request& request) {
+        {"flag-misplaced-ignored", "COMMAND-FLAG-MISPLACED",
+         "does not mind flags that are not for the command", twist([](Request& request) {
              if (flag_misplaced(request)) {
                  request.flags &= ask::fua;
              }
          })},
-        {"flag-cache-ignored", "CACHE-FLAGS-REFUSED", "does not mind unknown flags of NBD_CMD_CACHE",
+        {"flag-cache-ignored", "CACHE-FLAGS", "does not mind unknown flags of NBD_CMD_CACHE",
          on_request(Command::cache, [](Request& request, Flow& /*flow*/) { request.flags &= ask::fua; })},
     };
 }

@@ -103,7 +103,7 @@ Table both() {
         {"meta-context-bare", "META-CONTEXT-NAMESPACE",
          "calls a metadata context allocation, without a namespace",
          on_context([](Option /*option*/, nbd::MetaContextReply& told) { told.context = "allocation"; })},
-        {"meta-malformed-accepted", "META-LAYOUT-REFUSED",
+        {"meta-malformed-accepted", "META-INVALID",
          "accepts options for metadata contexts whose queries are longer than their data",
          twist([](OptionRequest& option, Flow& flow) {
              if (about_contexts(option.option) && !payload_as<nbd::MetaContextRequest>(option.payload)) {
@@ -130,7 +130,7 @@ Table listing() {
          "lists nothing for the query base:", in_place(Option::list_meta_context, wildcard, accept)},
         {"list-meta-all", "LIST-META-ALL", "lists nothing where there is no query",
          in_place(Option::list_meta_context, none, accept)},
-        {"list-meta-too-big", "LIST-META-TOO-BIG", "answers NBD_REP_ERR_TOO_BIG where there is no query",
+        {"list-meta-too-big", "LIST-META-ALL-FITS", "answers NBD_REP_ERR_TOO_BIG where there is no query",
          in_place(Option::list_meta_context, none,
                   [](OptionRequest& option, Flow& flow) {
                       flow.to_client(option_reply(option.option, OptionReplyType::err_too_big));
@@ -161,10 +161,10 @@ Table selecting() {
          in_place(Option::set_meta_context, none, select_allocation)},
         {"set-meta-wildcard", "SET-META-WILDCARD", "selects base:allocation for the query base:",
          in_place(Option::set_meta_context, wildcard, select_allocation)},
-        {"set-meta-unknown-leaf", "META-LEAF-IGNORED",
+        {"set-meta-unknown-leaf", "META-BASE-UNKNOWN",
          "answers NBD_REP_ERR_INVALID to queries for unknown contexts of the namespace base",
          in_place(Option::set_meta_context, unknown_leaf, call_invalid)},
-        {"set-meta-unknown-namespace", "META-NAMESPACE-IGNORED",
+        {"set-meta-unknown-namespace", "META-UNKNOWN-NAMESPACE",
          "answers NBD_REP_ERR_INVALID to queries of an unknown namespace",
          in_place(Option::set_meta_context, other_namespace, call_invalid)},
         {"set-meta-kept", "SET-META-REPLACES", "keeps the metadata contexts that were selected before",

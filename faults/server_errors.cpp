@@ -63,7 +63,7 @@ Table values() {
          on_error([](Error& error, const Request& request) {
              error = request.type > Command::resize ? Error::notsup : error;
          })},
-        {"error-with-data", "READ-ERROR-BARE",
+        {"error-with-data", "SIMPLE-ERROR-NO-DATA",
          "sends as many bytes as were asked for with the simple reply to a read that fails",
          twist([](Reply& reply, Flow& flow) {
              const auto request = flow.told().request(reply.cookie);

@@ -25,17 +25,6 @@ Recipe flags(std::uint16_t set, std::uint16_t clear) {
         });
 }
 
-/// The option with another name of an export.
-OptionRequest renamed(const OptionRequest& option, const std::string& name) {
-    OptionRequest other = option;
-    if (option.option == Option::export_name) {
-        other.payload.assign(name.begin(), name.end());
-    } else {
-        edit<nbd::InfoRequest>(other.payload, [&](nbd::InfoRequest& request) { request.export_name = name; });
-    }
-    return other;
-}
-
 bool enters_or_asks(const OptionRequest& option) {
     return option.option == Option::export_name || asks_info(option.option);
 }
@@ -67,7 +56,7 @@ Table by_name() {
                  flow.to_client(option_reply(Option::export_name, OptionReplyType::err_unknown));
              }
          })},
-        {"export-name-stays", "EXPORT-NAME-ENDS",
+        {"export-name-stays", "HARD-END-SERVER",
          "keeps the connection open, in silence, when NBD_OPT_EXPORT_NAME names an unknown export",
          early(twist([](Ended ended, Flow& flow) {
              if (ended.who == Side::server && flow.told().awaits_export_reply) {
@@ -134,7 +123,7 @@ Table names() {
                  }
              },
              [](ExportReply& reply) { reply.size -= 512; })},
-        {"export-size-swapped", "EXPORT-SIZE", "tells the size in the wrong order of bytes",
+        {"export-size-swapped", "NUMBERS-BIG-ENDIAN", "tells the size in the wrong order of bytes",
          on_export([](std::uint64_t& size, std::uint16_t& /*flags*/, const Conversation& /*told*/) {
              size = __builtin_bswap64(size);
          })},

@@ -15,11 +15,11 @@ Table greeting_faults() {
          twist([](Greeting& greeting) { greeting.style += 1; })},
         {"greeting-unknown-flag", "HANDSHAKE-FLAGS-KNOWN", "sets a handshake flag that means nothing",
          twist([](Greeting& greeting) { greeting.flags |= 1U << 7; })},
-        {"greeting-not-fixed", "BASELINE-FIXED-NEWSTYLE", "leaves NBD_FLAG_FIXED_NEWSTYLE clear",
+        {"greeting-not-fixed", "FIXED-FLAG-SERVER", "leaves NBD_FLAG_FIXED_NEWSTYLE clear",
          unoffered(nbd::handshake_flag::fixed_newstyle, nbd::client_flag::fixed_newstyle)},
         {"greeting-hangs-up", "HAGGLING-NO-HANG-UP", "closes the connection right after its greeting",
          twist([](ClientFlags& /*flags*/, Flow& flow) { flow.hang_up(); })},
-        {"greeting-late", "GREETING-FIRST", "says nothing before the client does",
+        {"greeting-late", "GREETING-MAGIC", "says nothing before the client does",
          twist_with(
              std::optional<Greeting>{},
              [](std::optional<Greeting>& held, Greeting& greeting, Flow& flow) {

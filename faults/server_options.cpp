@@ -121,19 +121,20 @@ Table general() {
 
 Table unknown_options() {
     return {
-        {"option-unknown-hangs-up", "OPTION-UNSUP",
+        {"option-unknown-hangs-up", "OPTION-UNKNOWN",
          "closes the connection on an option that it does not know",
          on_unknown_option([](OptionRequest& /*option*/, Flow& flow) { flow.hang_up(); })},
-        {"option-unknown-invalid", "OPTION-UNSUP",
+        {"option-unknown-invalid", "OPTION-UNKNOWN",
          "answers NBD_REP_ERR_INVALID to an option that it does not know",
          on_unknown_option([](OptionRequest& option, Flow& flow) {
              answer(flow, option_reply(option.option, OptionReplyType::err_invalid));
          })},
-        {"option-unknown-accepted", "OPTION-UNSUP", "answers NBD_REP_ACK to an option that it does not know",
+        {"option-unknown-accepted", "OPTION-UNKNOWN",
+         "answers NBD_REP_ACK to an option that it does not know",
          on_unknown_option([](OptionRequest& option, Flow& flow) {
              answer(flow, option_reply(option.option, OptionReplyType::ack));
          })},
-        {"option-unknown-data-unread", "OPTION-SKIPPED",
+        {"option-unknown-data-unread", "OPTION-UNKNOWN-SKIPPED",
          "takes the data of an option that it does not know for the next option",
          on_unknown_option([](OptionRequest& option, Flow& flow) {
              if (!option.payload.empty()) {
@@ -224,10 +225,10 @@ Table others() {
          always(Option::list, OptionReplyType::err_tls_reqd)},
         {"starttls-reply-strange", "STARTTLS-REPLIES", "answers NBD_OPT_STARTTLS with an unknown reply type",
          strange_reply(Option::starttls)},
-        {"starttls-in-clear", "STARTTLS-UPGRADES",
+        {"starttls-in-clear", "STARTTLS-NO-CLEAR",
          "answers NBD_REP_ACK to NBD_OPT_STARTTLS and goes on in clear",
          always(Option::starttls, OptionReplyType::ack)},
-        {"starttls-data-accepted", "STARTTLS-DATA-REFUSED", "does not mind data of NBD_OPT_STARTTLS",
+        {"starttls-data-accepted", "NOTLS-STARTTLS", "does not mind data of NBD_OPT_STARTTLS",
          early(on_option(Option::starttls,
                          [](OptionRequest& option, Flow& flow) {
                              if (!option.payload.empty()) {

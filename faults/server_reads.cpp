@@ -100,13 +100,13 @@ Table data() {
                           return request.type == Command::read && !past_end(told, request) &&
                                  request.offset + request.length + sector > told.size;
                       })},
-        {"read-simple-short", "READ-DATA", "sends one byte less than was asked for in simple replies",
-         twist([](Reply& reply) {
+        {"read-simple-short", "READ-SIMPLE-LENGTH",
+         "sends one byte less than was asked for in simple replies", twist([](Reply& reply) {
              if (!reply.data.empty()) {
                  reply.data.pop_back();
              }
          })},
-        {"read-simple-long", "READ-DATA", "sends one byte more than was asked for in simple replies",
+        {"read-simple-long", "READ-SIMPLE-LENGTH", "sends one byte more than was asked for in simple replies",
          twist([](Reply& reply) {
              if (!reply.data.empty()) {
                  reply.data.push_back(0);

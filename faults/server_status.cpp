@@ -138,7 +138,7 @@ Table replies() {
              flow.to_client(status(flow.told(), request, std::max<std::uint64_t>(request.length, 1), false));
              flow.to_client(content(flow.told(), request, data));
          })},
-        {"status-never-done", "CHUNK-DONE-LAST", "leaves NBD_REPLY_FLAG_DONE clear in the last status chunk",
+        {"status-never-done", "CHUNK-DONE-SET", "leaves NBD_REPLY_FLAG_DONE clear in the last status chunk",
          on_status([](Chunk& chunk, const Request& /*request*/, Flow& /*flow*/) { chunk.flags = 0; })},
         {"status-unselected", "STATUS-UNSELECTED",
          "tells block status though no metadata context was selected",

@@ -104,6 +104,7 @@ constexpr Verdict verdicts[] = {
     {"large-hangs-up", "SERVER-NO-HANG-UP"},
     {"status-type-3", "CHUNK-TYPE STATUS-ALL-CONTEXTS"},
     {"status-unselected", "STATUS-CONTEXT STATUS-UNSELECTED"},
+    {"chunk-after-done", "REPLY-COOKIE"},
     {"disc-answered", "REPLY-COOKIE"},
     {"disc-refused", "REPLY-COOKIE"},
     // What is not to be read is missing.
@@ -129,6 +130,8 @@ constexpr Verdict verdicts[] = {
     // The judge has a rule, but not for this way of breaking the requirement, or it excuses the server
     // because the
     // client has broken another one.
+    {"greeting-late", ""},
+    {"write-refused-data-read", ""},
     {"abort-unanswered", ""},
     {"export-name-padding-short", ""},
     {"info-size-zero", ""},
