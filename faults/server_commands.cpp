@@ -28,6 +28,16 @@ void widen(Request& request, std::uint64_t block, std::uint64_t size) {
 
 Table writing() {
     return {
+        {"write-unimplemented", "BASELINE-WRITE", "refuses all writes",
+         refuse_sound(Error::inval,
+                      [](const Request& request, const Conversation& /*told*/) {
+                          return request.type == Command::write;
+                      })},
+        {"write-no-space", "ALLOCATION-NO-SPACE", "has no space for writes, not even where it is allocated",
+         refuse_sound(Error::nospc,
+                      [](const Request& request, const Conversation& /*told*/) {
+                          return request.type == Command::write;
+                      })},
         {"write-lost", "WRITE-DONE", "answers writes with success and writes nothing",
          pretend([](const Request& request, const Conversation& told) {
              return request.type == Command::write && is_sound(told, request);
@@ -133,6 +143,17 @@ Table zeroing() {
                           return request.type == Command::write_zeroes &&
                                  (request.flags & ask::fast_zero) != 0;
                       })},
+        {"fast-zero-overflow", "FAST-ZERO-NO-OVERFLOW", "answers NBD_EOVERFLOW to NBD_CMD_FLAG_FAST_ZERO",
+         refuse_sound(Error::overflow,
+                      [](const Request& request, const Conversation& /*told*/) {
+                          return request.type == Command::write_zeroes &&
+                                 (request.flags & ask::fast_zero) != 0;
+                      })},
+        {"fast-zero-unoffered", "FAST-ZERO-REFUSED",
+         "leaves NBD_FLAG_SEND_FAST_ZERO clear and serves NBD_CMD_FLAG_FAST_ZERO",
+         on_export([](std::uint64_t& /*size*/, std::uint16_t& flags, const Conversation& /*told*/) {
+             flags &= static_cast<std::uint16_t>(~nbd::transmission_flag::send_fast_zero);
+         })},
         {"fast-zero-unasked", "FAST-ZERO-UNASKED",
          "answers NBD_ENOTSUP to writes of zeroes without NBD_CMD_FLAG_FAST_ZERO",
          refuse_sound(Error::notsup,

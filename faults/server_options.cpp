@@ -198,6 +198,24 @@ Table listing() {
                                  option.option, OptionReplyType::meta_context,
                                  nbd::encode(nbd::MetaContextReply{0, std::string(nbd::base_allocation)})));
                          }))},
+        {"list-ghost", "SERVER-REPLY-NAME", "lists an export that it does not have",
+         early(on_option_reply(Option::list,
+                               [](OptionReply& reply, Flow& flow) {
+                                   if (reply.type == OptionReplyType::ack) {
+                                       flow.to_client(
+                                           option_reply(reply.option, OptionReplyType::server,
+                                                        nbd::encode(nbd::ServerReply{"ghost", {}})));
+                                   }
+                               }))},
+        {"list-details-not-text", "SERVER-REPLY-DETAILS", "lists exports with details that are no text",
+         early(twist([](OptionReply& reply) {
+             if (reply.type == OptionReplyType::server) {
+                 edit<nbd::ServerReply>(reply.payload,
+                                        [](nbd::ServerReply& server) { server.description = "\xfe\xff"; });
+             }
+         }))},
+        {"list-name-300", "STRING-SHORT", "lists a name of 300 bytes",
+         on_listed_name([](std::string& name) { name.resize(300, 'n'); })},
         {"list-name-nul", "STRING-NO-NUL", "lists a name with NUL at its end",
          on_listed_name([](std::string& name) { name.push_back('\0'); })},
         {"list-name-not-utf8", "STRING-UTF8", "lists a name that is not UTF-8",
@@ -211,6 +229,8 @@ Table others() {
     return {
         {"abort-unanswered", "ABORT-ACK", "closes the connection on NBD_OPT_ABORT without a reply",
          early(on_option(Option::abort, [](OptionRequest& /*option*/, Flow& flow) { flow.hang_up(); }))},
+        {"abort-unimplemented", "BASELINE-ABORT", "answers NBD_REP_ERR_UNSUP to NBD_OPT_ABORT",
+         always(Option::abort, OptionReplyType::err_unsup)},
         {"abort-refused", "ABORT-ACK", "answers NBD_REP_ERR_INVALID to NBD_OPT_ABORT",
          always(Option::abort, OptionReplyType::err_invalid)},
         {"abort-data-refused", "ABORT-DATA-IGNORED", "refuses NBD_OPT_ABORT because it came with data",
@@ -251,6 +271,17 @@ Table others() {
         {"extended-reply-strange", "EXTENDED-REPLIES",
          "answers NBD_OPT_EXTENDED_HEADERS with an unknown reply type",
          strange_reply(Option::extended_headers)},
+        {"extended-after-structured-only", "EXTENDED-ALONE",
+         "refuses NBD_OPT_EXTENDED_HEADERS unless structured replies were agreed before",
+         early(on_option(Option::extended_headers,
+                         [](OptionRequest& option, Flow& flow) {
+                             if (!flow.told().structured) {
+                                 answer(flow, option_reply(option.option, OptionReplyType::err_invalid));
+                             }
+                         }))},
+        {"extended-block-size-reqd", "EXTENDED-NO-BLOCK-SIZE-REQD",
+         "answers NBD_REP_ERR_BLOCK_SIZE_REQD to NBD_OPT_EXTENDED_HEADERS",
+         always(Option::extended_headers, OptionReplyType::err_block_size_reqd)},
         {"extended-data-accepted", "EXTENDED-DATA-REFUSED", "does not mind data of NBD_OPT_EXTENDED_HEADERS",
          early(on_option(Option::extended_headers,
                          [](OptionRequest& option, Flow& /*flow*/) { option.payload.clear(); }))},

@@ -208,6 +208,18 @@ Table extents() {
                                          incoming.done()));
                  }
              })},
+        {"extents-of-1000", "STATUS-512", "tells extents of 1000 bytes",
+         on_extents([](std::vector<Extent>& extents, const Request& request, const Conversation& /*told*/) {
+             if (!one(request) && request.length > 2000) {
+                 extents = {{1000, 0}, {request.length - 1000, 0}};
+             }
+         })},
+        {"extents-unmerged", "STATUS-MERGED", "tells each sector apart, however equal they are",
+         on_extents([](std::vector<Extent>& extents, const Request& request, const Conversation& /*told*/) {
+             if (!one(request) && request.length > 2 * sector) {
+                 extents = {{sector, 0}, {sector, 0}};
+             }
+         })},
         {"extents-a-million", "STATUS-MANY", "sends more than 2^20 extents in a chunk",
          on_extents([](std::vector<Extent>& extents, const Request& request, const Conversation& /*told*/) {
              if (!one(request) && request.length > nbd::max_status_descriptors) {
