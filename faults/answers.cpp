@@ -87,6 +87,19 @@ Message any_success(const Conversation& told, const Request& request, std::uint8
     return success(told, request);
 }
 
+OptionRequest renamed(const OptionRequest& option, const std::string& name) {
+    OptionRequest other = option;
+    if (option.option == nbd::Option::export_name) {
+        other.payload.assign(name.begin(), name.end());
+    } else {
+        if (auto request = payload_as<nbd::InfoRequest>(other.payload)) {
+            request->export_name = name;
+            other.payload = nbd::encode(*request);
+        }
+    }
+    return other;
+}
+
 nbd::Buffer part(const nbd::Buffer& data, std::size_t from, std::size_t to) {
     return {data.begin() + static_cast<std::ptrdiff_t>(from), data.begin() + static_cast<std::ptrdiff_t>(to)};
 }

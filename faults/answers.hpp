@@ -4,6 +4,7 @@
 
 #include "faults/twist.hpp"
 
+#include <string>
 #include <string_view>
 
 namespace faults {
@@ -32,6 +33,8 @@ namespace faults {
 /// The whole reply to a read or another request that succeeds; a read gets this byte all over.
 [[nodiscard]] Message any_success(const Conversation& told, const Request& request, std::uint8_t fill = 0);
 
+/// The option with another name of an export, where it has one.
+[[nodiscard]] OptionRequest renamed(const OptionRequest& option, const std::string& name);
 /// The bytes from one index to another one.
 [[nodiscard]] nbd::Buffer part(const nbd::Buffer& data, std::size_t from, std::size_t to);
 /// True for a request that goes beyond the end of the export.

@@ -74,6 +74,22 @@ OptionRequest without_queries(const OptionRequest& option) {
     return none;
 }
 
+constexpr std::string_view canonical = "canonical";
+
+/// Exports have this description, and it is told whether it is asked for or not.
+Recipe described(std::string text) {
+    return early(twist([text](OptionReply& reply, Flow& flow) {
+        if (reply.type == OptionReplyType::server) {
+            edit<nbd::ServerReply>(reply.payload,
+                                   [&](nbd::ServerReply& server) { server.description = text; });
+        } else if (info_type(reply) == InfoType::description) {
+            flow.drop();
+        } else if (info_type(reply) == InfoType::export_) {
+            flow.to_client(information(reply.option, InfoType::description, text));
+        }
+    }));
+}
+
 Table greeting() {
     return {
         {"greeting-without-no-zeroes", "CLIENT-FLAGS-OFFERED", "does not offer NBD_FLAG_NO_ZEROES",
@@ -104,13 +120,13 @@ Table refusals() {
          "answers NBD_REP_ERR_PLATFORM with a message to NBD_OPT_STRUCTURED_REPLY",
          refused(Option::structured_reply, OptionReplyType::err_platform,
                  "this build of the server cannot do that")},
-        {"extended-unsupported", "EXTENDED-FALLBACK", "does not know extended headers",
+        {"extended-unsupported", "EXTENDED-UNSUPPORTED", "does not know extended headers",
          refused(Option::extended_headers, OptionReplyType::err_unsup)},
-        {"starttls-unsupported", "STARTTLS-FALLBACK", "answers NBD_REP_ERR_POLICY to NBD_OPT_STARTTLS",
+        {"starttls-unsupported", "STARTTLS-REFUSED", "answers NBD_REP_ERR_POLICY to NBD_OPT_STARTTLS",
          refused(Option::starttls, OptionReplyType::err_policy)},
         {"list-forbidden", "LIST-REPLIES", "answers NBD_REP_ERR_POLICY to NBD_OPT_LIST",
          refused(Option::list, OptionReplyType::err_policy, "exports are not listed here")},
-        {"meta-unsupported", "META-FALLBACK", "does not know metadata contexts",
+        {"meta-unsupported", "STATUS-SELECTED", "does not know metadata contexts",
          twist([](OptionRequest& option, Flow& flow) {
              if (option.option == Option::set_meta_context || option.option == Option::list_meta_context) {
                  answer(flow, option_reply(option.option, OptionReplyType::err_unsup));
@@ -123,7 +139,7 @@ Table refusals() {
                            answer(flow, option_reply(option.option, OptionReplyType::ack));
                        }
                    })},
-        {"meta-fails-late", "META-ERROR-DISREGARD",
+        {"meta-fails-late", "META-ERROR-DISREGARDED",
          "ends its answer to NBD_OPT_SET_META_CONTEXT with an error though it has told a context",
          twist_with(false,
                     [](bool& forgetting, OptionReply& reply, Flow& flow) {
@@ -145,7 +161,7 @@ Table refusals() {
                  answer(flow, option_reply(option.option, OptionReplyType::err_unsup));
              }
          }))},
-        {"error-type-unknown", "OPTION-ERROR-UNKNOWN",
+        {"error-type-unknown", "STRUCTURED-FALLBACK",
          "refuses options with an error that the specification does not have",
          early(twist([](OptionReply& reply) {
              if (nbd::is_error(reply.type)) {
@@ -199,7 +215,7 @@ Table information_replies() {
                  flow.to_client(information(reply.option, InfoType{0xfffe}, std::string(1000, '?')));
              }
          })},
-        {"info-reversed", "INFO-ANY-ORDER", "sends its information in the opposite order",
+        {"info-reversed", "INFO-ORDER", "sends its information in the opposite order",
          twist_with(std::vector<OptionReply>{},
                     [](std::vector<OptionReply>& held, OptionReply& reply, Flow& flow) {
                         if (info_type(reply)) {
@@ -222,41 +238,36 @@ Table information_replies() {
                                                         nbd::encode(nbd::InfoBlockSize{})));
                         }
                     })},
-        {"info-export-only", "INFO-OPTIONAL", "tells nothing but NBD_INFO_EXPORT, whatever is asked for",
+        {"info-export-only", "INFO-EXPORT-SENT", "tells nothing but NBD_INFO_EXPORT, whatever is asked for",
          twist([](OptionReply& reply, Flow& flow) {
              if (info_type(reply) && info_type(reply) != InfoType::export_) {
                  flow.drop();
              }
          })},
-        {"info-name-other", "INFO-NAME-CANONICAL", "has another canonical name for the export",
-         twist_with(false,
-                    [](bool& told, OptionReply& reply, Flow& flow) {
-                        if (info_type(reply) == InfoType::name) {
-                            flow.drop();
-                        }
-                        if (info_type(reply) == InfoType::export_ && !std::exchange(told, true)) {
-                            flow.to_client(information(reply.option, InfoType::name, "canonical"));
-                        } else if (is_final(reply)) {
-                            told = false;
-                        }
-                    })},
-        {"info-description", "INFO-UNASKED", "sends a description that is not ASCII to everybody",
-         twist([](OptionReply& reply, Flow& flow) {
-             if (info_type(reply) == InfoType::description) {
-                 flow.drop();
-             } else if (info_type(reply) == InfoType::export_) {
-                 flow.to_client(information(reply.option, InfoType::description, "f\xc3\xbcr alle"));
-             }
-         })},
-        {"info-description-4096", "STRING-LENGTH", "sends a description of 4096 bytes to everybody",
-         twist([](OptionReply& reply, Flow& flow) {
-             if (info_type(reply) == InfoType::description) {
-                 flow.drop();
-             } else if (info_type(reply) == InfoType::export_) {
-                 flow.to_client(
-                     information(reply.option, InfoType::description, std::string(nbd::max_string, 'd')));
-             }
-         })},
+        {"info-name-other", "INFO-NAME-SAME", "calls the default export by another name than clients ask for",
+         early(twist_with(
+             false,
+             [](bool& /*told*/, OptionRequest& option) {
+                 if (name_in(option) == canonical) {
+                     option = renamed(option, {});
+                 }
+             },
+             [](bool& told, OptionReply& reply, Flow& flow) {
+                 if (reply.type == OptionReplyType::server) {
+                     edit<nbd::ServerReply>(reply.payload,
+                                            [](nbd::ServerReply& server) { server.export_name = canonical; });
+                 } else if (info_type(reply) == InfoType::name) {
+                     flow.drop();
+                 } else if (info_type(reply) == InfoType::export_ && !std::exchange(told, true)) {
+                     flow.to_client(information(reply.option, InfoType::name, std::string(canonical)));
+                 } else if (is_final(reply)) {
+                     told = false;
+                 }
+             }))},
+        {"info-description", "INFO-UNASKED", "tells everybody a description that is not ASCII",
+         described("f\xc3\xbcr alle")},
+        {"info-description-4096", "STRING-LENGTH", "tells everybody a description of 4096 bytes",
+         described(std::string(nbd::max_string, 'd'))},
         {"list-meta-many", "META-REPLIES", "lists a hundred more metadata contexts",
          on_option_reply(Option::list_meta_context,
                          [](OptionReply& reply, Flow& flow) {
@@ -294,7 +305,7 @@ Table flags_and_sizes() {
         });
     };
     return {
-        {"flags-unknown", "FLAGS-UNKNOWN-IGNORED", "sets transmission flags that mean nothing yet",
+        {"flags-unknown", "TRANSMISSION-FLAGS-IGNORED", "sets transmission flags that mean nothing yet",
          on_export([](std::uint64_t& /*size*/, std::uint16_t& told, const Conversation& /*told*/) {
              told |= (1U << 14) | (1U << 15);
          })},

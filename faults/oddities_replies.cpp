@@ -95,11 +95,11 @@ void let_overtake(Overtaken& held, M& reply, Flow& flow, bool last) {
 
 Table timing() {
     return {
-        {"bytes-one-by-one", "STREAM-NO-BOUNDARIES", "sends all that it sends byte by byte",
+        {"bytes-one-by-one", "HANDSHAKE-COMPLETES", "sends all that it sends byte by byte",
          twist([](Greeting& /*greeting*/, Flow& flow) { flow.in_pieces(Side::client, 1); })},
-        {"pieces-of-seven", "STREAM-NO-BOUNDARIES", "sends all that it sends in pieces of 7 bytes",
+        {"pieces-of-seven", "HANDSHAKE-COMPLETES", "sends all that it sends in pieces of 7 bytes",
          twist([](Greeting& /*greeting*/, Flow& flow) { flow.in_pieces(Side::client, 7); })},
-        {"replies-slow", "REPLIES-ANY-TIME", "waits 50 ms before each reply",
+        {"replies-slow", "REPLIES-ANY-ORDER", "waits 50 ms before each reply",
          twist([](Reply& /*reply*/, Flow& flow) { flow.pause(Side::client, 50ms); },
                [](Chunk& /*chunk*/, Flow& flow) { flow.pause(Side::client, 50ms); })},
         {"replies-out-of-order", "REPLIES-ANY-ORDER",
@@ -134,19 +134,19 @@ Table timing() {
 
 Table reads() {
     return {
-        {"chunks-of-a-byte", "CHUNKS-REASSEMBLED", "sends reads in chunks of one byte", split(1, false)},
-        {"chunks-of-a-sector", "CHUNKS-REASSEMBLED", "sends reads in chunks of 512 bytes",
+        {"chunks-of-a-byte", "CONTENT-REASSEMBLED", "sends reads in chunks of one byte", split(1, false)},
+        {"chunks-of-a-sector", "CONTENT-REASSEMBLED", "sends reads in chunks of 512 bytes",
          split(sector, false)},
-        {"chunks-backwards", "CHUNKS-REASSEMBLED", "sends reads in chunks of 512 bytes, the last one first",
+        {"chunks-backwards", "CONTENT-REASSEMBLED", "sends reads in chunks of 512 bytes, the last one first",
          split(sector, true)},
-        {"chunks-none-last", "NONE-LAST", "ends reads by NBD_REPLY_TYPE_NONE",
+        {"chunks-none-last", "NONE-SUCCEEDS", "ends reads by NBD_REPLY_TYPE_NONE",
          on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
              if (!data.empty()) {
                  flow.to_client(data_chunk(flow.told(), request, request.offset, data, false));
              }
              flow.to_client(success(flow.told(), request));
          })},
-        {"chunks-holes", "CHUNKS-REASSEMBLED", "sends each sector of zeroes as a hole",
+        {"chunks-holes", "CONTENT-REASSEMBLED", "sends each sector of zeroes as a hole",
          on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
              if ((request.flags & ask::df) == 0) {
                  send_with_holes(request, data, flow);
@@ -154,12 +154,12 @@ Table reads() {
                  flow.to_client(content(flow.told(), request, data));
              }
          })},
-        {"chunks-no-holes", "CHUNKS-REASSEMBLED", "sends zeroes as data, never as holes",
+        {"chunks-no-holes", "CONTENT-REASSEMBLED", "sends zeroes as data, never as holes",
          on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
              flow.to_client(data.empty() ? success(flow.told(), request)
                                          : content(flow.told(), request, data));
          })},
-        {"df-refused-over-64k", "DF-OVERFLOW",
+        {"df-refused-over-64k", "READ-RETRY-SMALLER",
          "answers NBD_EOVERFLOW to reads with NBD_CMD_FLAG_DF of more than 65536 bytes",
          refuse_sound(Error::overflow,
                       [](const Request& request, const Conversation& told) {
@@ -168,7 +168,7 @@ Table reads() {
                       })},
         {"read-fails", "ERROR-REPORTED", "answers NBD_EIO to the third read",
          third_fails(Command::read, Error::io)},
-        {"read-fails-late", "ERROR-REPORTED",
+        {"read-fails-late", "ERROR-CHUNK-FAILS",
          "sends half of the third read, and then an error with its offset",
          on_chunked_read([n = 0](const Request& request, nbd::Buffer& data, Flow& flow) mutable {
              if (++n != 3 || data.size() < 2) {
@@ -182,7 +182,8 @@ Table reads() {
                  flow.told(), request, ChunkType::error_offset,
                  nbd::encode(nbd::ErrorOffsetChunk{Error::io, "bad sector", request.offset + half}), true));
          })},
-        {"read-fails-early", "ERROR-REPORTED", "sends an error first and the data of the third read after it",
+        {"read-fails-early", "ERROR-NO-PARTIAL",
+         "sends an error first and the data of the third read after it",
          on_chunked_read([n = 0](const Request& request, nbd::Buffer& data, Flow& flow) mutable {
              if (++n == 3 && !data.empty()) {
                  flow.to_client(error_chunk(flow.told(), request, Error::io, false, "some of it is bad"));
@@ -197,12 +198,12 @@ Table errors() {
     return {
         {"write-fails", "ERROR-REPORTED", "answers NBD_ENOSPC to the third write",
          third_fails(Command::write, Error::nospc)},
-        {"error-text", "ERROR-MESSAGE", "sends a message with errors", error_text("it cannot be done")},
-        {"error-text-utf8", "ERROR-MESSAGE", "sends messages that are not ASCII with errors",
+        {"error-text", "ERROR-LAYOUT", "sends a message with errors", error_text("it cannot be done")},
+        {"error-text-utf8", "ERROR-LAYOUT", "sends messages that are not ASCII with errors",
          error_text("unm\xc3\xb6glich \xe2\x98\xb9")},
-        {"error-text-4096", "ERROR-MESSAGE", "sends messages of 4096 bytes with errors",
+        {"error-text-4096", "ERROR-LAYOUT", "sends messages of 4096 bytes with errors",
          error_text(std::string(nbd::max_string, 'e'))},
-        {"error-offsets", "ERROR-OFFSET-KNOWN", "tells the offset with errors of reads",
+        {"error-offsets", "ERROR-CHUNK-FAILS", "tells the offset with errors of reads",
          twist([](Chunk& incoming, Flow& flow) {
              const auto request = flow.told().request(incoming.cookie);
              const auto error = payload_as<nbd::ErrorChunk>(incoming.payload);
@@ -214,7 +215,7 @@ Table errors() {
                                     incoming.done()));
              }
          })},
-        {"error-then-none", "NONE-LAST", "ends replies that have an error by NBD_REPLY_TYPE_NONE",
+        {"error-then-none", "NONE-SUCCEEDS", "ends replies that have an error by NBD_REPLY_TYPE_NONE",
          twist([](Chunk& incoming, Flow& flow) {
              const auto request = flow.told().request(incoming.cookie);
              if (request && nbd::is_error(incoming.type) && incoming.done()) {
@@ -224,7 +225,7 @@ Table errors() {
                  answer(flow, success(flow.told(), *request));
              }
          })},
-        {"errors-simple", "SIMPLE-ACCEPTED", "sends errors as simple replies, but those of reads",
+        {"errors-simple", "BASELINE-SIMPLE", "sends errors as simple replies, but those of reads",
          twist([](Chunk& chunk, Flow& flow) {
              const auto request = flow.told().request(chunk.cookie);
              const auto error = payload_as<nbd::ErrorChunk>(chunk.payload);
@@ -233,7 +234,7 @@ Table errors() {
                  answer(flow, Reply{nbd::simple_reply_magic, error->error, chunk.cookie});
              }
          })},
-        {"successes-simple", "SIMPLE-ACCEPTED", "answers all that has no data by simple replies",
+        {"successes-simple", "BASELINE-SIMPLE", "answers all that has no data by simple replies",
          twist([](Chunk& chunk, Flow& flow) {
              const auto request = flow.told().request(chunk.cookie);
              if (request && request->type != Command::read && chunk.type == ChunkType::none &&
@@ -241,17 +242,17 @@ Table errors() {
                  answer(flow, Reply{nbd::simple_reply_magic, Error::none, chunk.cookie});
              }
          })},
-        {"error-value-unknown", "ERROR-UNKNOWN-INVAL",
+        {"error-value-unknown", "ERROR-UNEXPECTED",
          "sends an error value that the specification does not have",
          on_error([](Error& error, const Request& /*request*/) { error = Error{4321}; })},
-        {"error-chunk-unknown", "ERROR-TYPE-UNKNOWN", "sends errors in chunks of an unknown type",
+        {"error-chunk-unknown", "ERROR-UNKNOWN-FAILS", "sends errors in chunks of an unknown type",
          twist([](Chunk& chunk) {
              if (chunk.type == ChunkType::error) {
                  chunk.type = ChunkType{nbd::chunk_error_bit + 99};
                  chunk.payload.insert(chunk.payload.end(), {1, 2, 3});
              }
          })},
-        {"chunk-hint-flag", "REPLY-FLAGS-IGNORED", "sets a reply flag that may be a hint",
+        {"chunk-hint-flag", "CHUNK-FLAGS-IGNORED", "sets a reply flag that may be a hint",
          twist([](Chunk& chunk) { chunk.flags |= 1U << 15; })},
         {"empty-refused", "REQUEST-NOT-EMPTY", "answers NBD_EINVAL to requests of length 0",
          refuse_sound(Error::inval,
@@ -259,7 +260,7 @@ Table errors() {
                           return request.length == 0 && request.type != Command::flush &&
                                  request.type <= Command::block_status;
                       })},
-        {"cache-refused", "CACHE-MAY-FAIL", "answers NBD_EINVAL to all cache requests",
+        {"cache-refused", "CACHE-HARMLESS", "answers NBD_EINVAL to all cache requests",
          refuse_sound(Error::inval,
                       [](const Request& request, const Conversation& /*told*/) {
                           return request.type == Command::cache;
@@ -280,13 +281,13 @@ Table errors() {
 
 Table status() {
     return {
-        {"status-short", "STATUS-ANY-LENGTH", "tells the status of no more than 512 bytes at a time",
+        {"status-short", "STATUS-LENGTH-HINT", "tells the status of no more than 512 bytes at a time",
          on_extents([](std::vector<Extent>& extents, const Request& request, const Conversation& /*told*/) {
              extents.resize(1);
              extents.front().length = std::min(
                  {extents.front().length, std::uint64_t{sector}, std::max<std::uint64_t>(request.length, 1)});
          })},
-        {"status-split", "STATUS-EQUAL-NEIGHBOURS", "tells the status of each 512 bytes apart",
+        {"status-split", "STATUS-SAME-STATUS", "tells the status of each 512 bytes apart",
          on_extents([](std::vector<Extent>& extents, const Request& request, const Conversation& /*told*/) {
              std::vector<Extent> split;
              std::uint64_t covered = 0;
@@ -303,7 +304,7 @@ Table status() {
                  extents = split;
              }
          })},
-        {"status-long", "STATUS-ANY-LENGTH",
+        {"status-long", "STATUS-LENGTH-HINT",
          "tells the status up to the end of the export, unless one extent was asked for",
          on_extents([](std::vector<Extent>& extents, const Request& request, const Conversation& told) {
              std::uint64_t covered = 0;
@@ -316,14 +317,14 @@ Table status() {
                  extents.back() = {extents.back().length + end - covered, 0};
              }
          })},
-        {"status-unknown", "STATUS-ANY-STATUS", "never knows of holes or zeroes",
+        {"status-unknown", "STATUS-DETAIL", "never knows of holes or zeroes",
          on_extents(
              [](std::vector<Extent>& extents, const Request& /*request*/, const Conversation& /*told*/) {
                  for (Extent& extent : extents) {
                      extent.status = 0;
                  }
              })},
-        {"status-reserved-flags", "ALLOCATION-UNKNOWN-IGNORED", "sets status flags that mean nothing yet",
+        {"status-reserved-flags", "ALLOCATION-UNKNOWN-FLAGS", "sets status flags that mean nothing yet",
          on_extents(
              [](std::vector<Extent>& extents, const Request& /*request*/, const Conversation& /*told*/) {
                  for (Extent& extent : extents) {

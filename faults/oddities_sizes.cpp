@@ -67,16 +67,15 @@ Recipe sized(std::uint64_t size) {
 Table size_oddities() {
     constexpr std::uint64_t two_63 = std::uint64_t{1} << 63;
     return {
-        {"size-zero", "EXPORT-SIZE-ANY", "has an export of no bytes", sized(0)},
-        {"size-one", "EXPORT-SIZE-ANY", "has an export of 1 byte", sized(1)},
-        {"size-513", "EXPORT-SIZE-ANY", "has an export of 513 bytes", sized(513)},
-        {"size-1000", "EXPORT-SIZE-ANY", "has an export of 1000 bytes", sized(1000)},
-        {"size-terabyte", "EXPORT-SIZE-ANY", "has an export of 2^40+512 bytes",
+        {"size-zero", "EXPORT-SIZE", "has an export of no bytes", sized(0)},
+        {"size-one", "EXPORT-SIZE", "has an export of 1 byte", sized(1)},
+        {"size-513", "EXPORT-SIZE", "has an export of 513 bytes", sized(513)},
+        {"size-1000", "EXPORT-SIZE", "has an export of 1000 bytes", sized(1000)},
+        {"size-terabyte", "EXPORT-SIZE", "has an export of 2^40+512 bytes",
          sized((std::uint64_t{1} << 40) + 512)},
-        {"size-63-bits-blocks", "EXPORT-SIZE-ANY", "has an export of 2^63-512 bytes", sized(two_63 - 512)},
-        {"size-63-bits", "EXPORT-SIZE-ANY", "has an export of 2^63-1 bytes", sized(two_63 - 1)},
-        {"size-64-bits", "EXPORT-SIZE-ANY", "has an export of 2^64-512 bytes",
-         sized(~std::uint64_t{0} - 511)},
+        {"size-63-bits-blocks", "EXPORT-SIZE", "has an export of 2^63-512 bytes", sized(two_63 - 512)},
+        {"size-63-bits", "EXPORT-SIZE", "has an export of 2^63-1 bytes", sized(two_63 - 1)},
+        {"size-64-bits", "EXPORT-SIZE", "has an export of 2^64-512 bytes", sized(~std::uint64_t{0} - 511)},
     };
 }
 

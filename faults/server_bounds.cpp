@@ -96,6 +96,11 @@ Table refusals() {
                           return !told.block && request.length > mib &&
                                  (request.type == Command::read || request.type == Command::write);
                       })},
+        {"large-without-memory", "NOMEM-AVOIDED", "answers NBD_ENOMEM to reads of more than 1 MiB",
+         refuse_sound(Error::nomem,
+                      [](const Request& request, const Conversation& /*told*/) {
+                          return request.type == Command::read && request.length > mib;
+                      })},
         {"large-hangs-up", "PAYLOAD-NO-DENIAL", "closes the connection on a write of more than 1 MiB",
          twist([](Request& request, Flow& flow) {
              if (request.type == Command::write && request.length > mib) {

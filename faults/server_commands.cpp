@@ -28,6 +28,16 @@ void widen(Request& request, std::uint64_t block, std::uint64_t size) {
 
 Table writing() {
     return {
+        {"write-unimplemented", "BASELINE-WRITE", "refuses all writes",
+         refuse_sound(Error::inval,
+                      [](const Request& request, const Conversation& /*told*/) {
+                          return request.type == Command::write;
+                      })},
+        {"write-no-space", "ALLOCATION-NO-SPACE", "has no space for writes, not even where it is allocated",
+         refuse_sound(Error::nospc,
+                      [](const Request& request, const Conversation& /*told*/) {
+                          return request.type == Command::write;
+                      })},
         {"write-lost", "WRITE-DONE", "answers writes with success and writes nothing",
          pretend([](const Request& request, const Conversation& told) {
              return request.type == Command::write && is_sound(told, request);
@@ -52,7 +62,7 @@ Table writing() {
              }
              stuck = stuck || request.type == Command::write;
          })},
-        {"write-refused-data-read", "WRITE-DATA-SKIPPED",
+        {"write-refused-data-read", "REPLY-COOKIE",
          "takes the data of a write beyond the end for the next request",
          on_request(Command::write,
                     [](Request& request, Flow& flow) {
@@ -122,7 +132,7 @@ Table zeroing() {
                       [](const Request& request, const Conversation& /*told*/) {
                           return request.type == Command::write_zeroes && request.length < 4096;
                       })},
-        {"no-hole-refused", "NO-HOLE-SUPPORTED", "refuses NBD_CMD_FLAG_NO_HOLE",
+        {"no-hole-refused", "NO-HOLE-ACCEPTED", "refuses NBD_CMD_FLAG_NO_HOLE",
          refuse_sound(Error::inval,
                       [](const Request& request, const Conversation& /*told*/) {
                           return request.type == Command::write_zeroes && (request.flags & ask::no_hole) != 0;
@@ -133,6 +143,17 @@ Table zeroing() {
                           return request.type == Command::write_zeroes &&
                                  (request.flags & ask::fast_zero) != 0;
                       })},
+        {"fast-zero-overflow", "FAST-ZERO-NO-OVERFLOW", "answers NBD_EOVERFLOW to NBD_CMD_FLAG_FAST_ZERO",
+         refuse_sound(Error::overflow,
+                      [](const Request& request, const Conversation& /*told*/) {
+                          return request.type == Command::write_zeroes &&
+                                 (request.flags & ask::fast_zero) != 0;
+                      })},
+        {"fast-zero-unoffered", "FAST-ZERO-REFUSED",
+         "leaves NBD_FLAG_SEND_FAST_ZERO clear and serves NBD_CMD_FLAG_FAST_ZERO",
+         on_export([](std::uint64_t& /*size*/, std::uint16_t& flags, const Conversation& /*told*/) {
+             flags &= static_cast<std::uint16_t>(~nbd::transmission_flag::send_fast_zero);
+         })},
         {"fast-zero-unasked", "FAST-ZERO-UNASKED",
          "answers NBD_ENOTSUP to writes of zeroes without NBD_CMD_FLAG_FAST_ZERO",
          refuse_sound(Error::notsup,
@@ -140,7 +161,7 @@ Table zeroing() {
                           return request.type == Command::write_zeroes &&
                                  (request.flags & ask::fast_zero) == 0;
                       })},
-        {"fast-zero-done", "FAST-ZERO-UNTOUCHED", "zeroes what it answers NBD_ENOTSUP to",
+        {"fast-zero-done", "FAST-ZERO-UNCHANGED", "zeroes what it answers NBD_ENOTSUP to",
          twist(
              [](Reply& reply, Flow& flow) {
                  const auto request = flow.told().request(reply.cookie);
@@ -178,13 +199,13 @@ Table unknown_ones() {
          })},
         {"flag-unknown-ignored", "COMMAND-FLAG-REFUSED", "does not mind unknown command flags",
          twist([](Request& request) { request.flags &= known_command_flags(); })},
-        {"flag-misplaced-ignored", "COMMAND-FLAG-PLACE", "does not mind flags that are not for the command",
-         twist([](Request& request) {
+        {"flag-misplaced-ignored", "COMMAND-FLAG-MISPLACED",
+         "does not mind flags that are not for the command", twist([](Request& request) {
              if (flag_misplaced(request)) {
                  request.flags &= ask::fua;
              }
          })},
-        {"flag-cache-ignored", "CACHE-FLAGS-REFUSED", "does not mind unknown flags of NBD_CMD_CACHE",
+        {"flag-cache-ignored", "CACHE-FLAGS", "does not mind unknown flags of NBD_CMD_CACHE",
          on_request(Command::cache, [](Request& request, Flow& /*flow*/) { request.flags &= ask::fua; })},
     };
 }

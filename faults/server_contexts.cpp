@@ -82,6 +82,15 @@ void call_invalid(OptionRequest& option, Flow& flow) {
     flow.to_client(option_reply(option.option, OptionReplyType::err_invalid));
 }
 
+/// NBD_OPT_LIST_META_CONTEXT lists one more of this name.
+Recipe on_listed(std::string name) {
+    return on_option_reply(Option::list_meta_context, [name](OptionReply& reply, Flow& flow) {
+        if (reply.type == OptionReplyType::ack) {
+            flow.to_client(context_reply(reply.option, 0, name));
+        }
+    });
+}
+
 Table both() {
     return {
         {"meta-reply-strange", "META-REPLIES",
@@ -103,7 +112,13 @@ Table both() {
         {"meta-context-bare", "META-CONTEXT-NAMESPACE",
          "calls a metadata context allocation, without a namespace",
          on_context([](Option /*option*/, nbd::MetaContextReply& told) { told.context = "allocation"; })},
-        {"meta-malformed-accepted", "META-LAYOUT-REFUSED",
+        {"meta-context-no-space", "META-NAMESPACE-CHARACTERS",
+         "lists a metadata context with an empty namespace", on_listed(":everything")},
+        {"meta-context-unregistered", "META-NAMESPACE-KNOWN",
+         "lists a metadata context of a namespace that nobody has registered", on_listed("acme:everything")},
+        {"meta-context-4097", "META-NAME-STRING", "lists a metadata context with a name of 4097 bytes",
+         on_listed("x-long:" + std::string(nbd::max_string - 6, 'n'))},
+        {"meta-malformed-accepted", "META-INVALID",
          "accepts options for metadata contexts whose queries are longer than their data",
          twist([](OptionRequest& option, Flow& flow) {
              if (about_contexts(option.option) && !payload_as<nbd::MetaContextRequest>(option.payload)) {
@@ -130,7 +145,23 @@ Table listing() {
          "lists nothing for the query base:", in_place(Option::list_meta_context, wildcard, accept)},
         {"list-meta-all", "LIST-META-ALL", "lists nothing where there is no query",
          in_place(Option::list_meta_context, none, accept)},
-        {"list-meta-too-big", "LIST-META-TOO-BIG", "answers NBD_REP_ERR_TOO_BIG where there is no query",
+        {"list-meta-unmatched", "LIST-META-NONE", "lists base:allocation for queries that it does not match",
+         in_place(Option::list_meta_context, unknown_leaf,
+                  [](OptionRequest& option, Flow& flow) {
+                      flow.to_client(context_reply(option.option, 0, std::string(nbd::base_allocation)));
+                      flow.to_client(option_reply(option.option, OptionReplyType::ack));
+                  })},
+        {"list-meta-extended-demanded", "META-EXTENDED-NO-REQD",
+         "answers NBD_REP_ERR_EXT_HEADER_REQD to NBD_OPT_LIST_META_CONTEXT though extended headers were "
+         "agreed",
+         on_option(Option::list_meta_context,
+                   [](OptionRequest& option, Flow& flow) {
+                       const auto asked = payload_as<nbd::MetaContextRequest>(option.payload);
+                       if (flow.told().extended && asked && none(asked->queries)) {
+                           answer(flow, option_reply(option.option, OptionReplyType::err_ext_header_reqd));
+                       }
+                   })},
+        {"list-meta-too-big", "LIST-META-ALL-FITS", "answers NBD_REP_ERR_TOO_BIG where there is no query",
          in_place(Option::list_meta_context, none,
                   [](OptionRequest& option, Flow& flow) {
                       flow.to_client(option_reply(option.option, OptionReplyType::err_too_big));
@@ -161,10 +192,23 @@ Table selecting() {
          in_place(Option::set_meta_context, none, select_allocation)},
         {"set-meta-wildcard", "SET-META-WILDCARD", "selects base:allocation for the query base:",
          in_place(Option::set_meta_context, wildcard, select_allocation)},
-        {"set-meta-unknown-leaf", "META-LEAF-IGNORED",
+        {"set-meta-nothing-refused", "SET-META-NONE-FOUND",
+         "answers NBD_REP_ERR_INVALID where no query selects a metadata context",
+         twist_with(false,
+                    [](bool& any, OptionReply& reply) {
+                        if (reply.option != Option::set_meta_context) {
+                            return;
+                        }
+                        if (reply.type == OptionReplyType::meta_context) {
+                            any = true;
+                        } else if (!std::exchange(any, false) && reply.type == OptionReplyType::ack) {
+                            reply.type = OptionReplyType::err_invalid;
+                        }
+                    })},
+        {"set-meta-unknown-leaf", "META-BASE-UNKNOWN",
          "answers NBD_REP_ERR_INVALID to queries for unknown contexts of the namespace base",
          in_place(Option::set_meta_context, unknown_leaf, call_invalid)},
-        {"set-meta-unknown-namespace", "META-NAMESPACE-IGNORED",
+        {"set-meta-unknown-namespace", "META-UNKNOWN-NAMESPACE",
          "answers NBD_REP_ERR_INVALID to queries of an unknown namespace",
          in_place(Option::set_meta_context, other_namespace, call_invalid)},
         {"set-meta-kept", "SET-META-REPLACES", "keeps the metadata contexts that were selected before",

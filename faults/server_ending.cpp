@@ -16,10 +16,10 @@ constexpr std::uint64_t patience = 4;
 
 Table ending_faults() {
     return {
-        {"disc-answered", "DISC-CLOSES", "answers NBD_CMD_DISC",
+        {"disc-answered", "DISC-NO-REPLY", "answers NBD_CMD_DISC",
          on_request(Command::disc,
                     [](Request& request, Flow& flow) { flow.to_client(success(flow.told(), request)); })},
-        {"disc-refused", "DISC-CLOSES", "answers NBD_CMD_DISC with NBD_EINVAL",
+        {"disc-refused", "DISC-NO-REPLY", "answers NBD_CMD_DISC with NBD_EINVAL",
          on_request(Command::disc,
                     [](Request& request, Flow& flow) {
                         flow.to_client(failure(flow.told(), request, nbd::Error::inval));

@@ -63,7 +63,7 @@ Table values() {
          on_error([](Error& error, const Request& request) {
              error = request.type > Command::resize ? Error::notsup : error;
          })},
-        {"error-with-data", "READ-ERROR-BARE",
+        {"error-with-data", "SIMPLE-ERROR-NO-DATA",
          "sends as many bytes as were asked for with the simple reply to a read that fails",
          twist([](Reply& reply, Flow& flow) {
              const auto request = flow.told().request(reply.cookie);
@@ -125,6 +125,22 @@ Table chunks() {
                  flow.to_client(error_at(flow.told(), request, error_of(chunk), request.offset, false));
                  chunk = error_at(flow.told(), request, error_of(chunk), request.offset, chunk.done());
              }
+         })},
+        {"error-offsets-in-chunk", "ERROR-OFFSET-PER-CHUNK", "tells of two errors in the same chunk of data",
+         on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
+             if (data.size() < 2) {
+                 flow.to_client(content(flow.told(), request, data));
+                 return;
+             }
+             flow.to_client(data_chunk(flow.told(), request, request.offset, data, false));
+             flow.to_client(error_at(flow.told(), request, Error::io, request.offset, false));
+             flow.to_client(error_at(flow.told(), request, Error::io, request.offset + 1, true));
+         })},
+        {"error-after-done", "CHUNK-DONE-EARLY",
+         "tells of an error after the chunk that it marked as the last one",
+         on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
+             flow.to_client(content(flow.told(), request, data));
+             flow.to_client(error_chunk(flow.told(), request, Error::io, true));
          })},
         {"errors-mixed", "ERRORS-NOT-MIXED",
          "tells of an error with its offset and of one without in the same reply",

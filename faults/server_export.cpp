@@ -25,17 +25,6 @@ Recipe flags(std::uint16_t set, std::uint16_t clear) {
         });
 }
 
-/// The option with another name of an export.
-OptionRequest renamed(const OptionRequest& option, const std::string& name) {
-    OptionRequest other = option;
-    if (option.option == Option::export_name) {
-        other.payload.assign(name.begin(), name.end());
-    } else {
-        edit<nbd::InfoRequest>(other.payload, [&](nbd::InfoRequest& request) { request.export_name = name; });
-    }
-    return other;
-}
-
 bool enters_or_asks(const OptionRequest& option) {
     return option.option == Option::export_name || asks_info(option.option);
 }
@@ -60,6 +49,19 @@ Table by_name() {
         {"export-name-padding-agreed-away", "NO-PADDING",
          "pads the answer to NBD_OPT_EXPORT_NAME although NO_ZEROES was agreed",
          twist([](ExportReply& reply) { reply.padding.resize(nbd::handshake_padding); })},
+        {"export-name-padding-left-out", "HANDSHAKE-FLAGS-BEHAVIOUR",
+         "does not pad the answer to NBD_OPT_EXPORT_NAME though the client has not set NBD_FLAG_C_NO_ZEROES",
+         twist([](ExportReply& reply) { reply.padding.clear(); })},
+        {"export-name-framed", "EXPORT-NAME-REPLY", "answers NBD_OPT_EXPORT_NAME with NBD_REP_ACK first",
+         twist([](ExportReply& /*reply*/, Flow& flow) {
+             flow.to_client(option_reply(Option::export_name, OptionReplyType::ack));
+         })},
+        {"export-name-size-differs", "INFO-EXPORT-SAME",
+         "tells another size in the answer to NBD_OPT_EXPORT_NAME than in NBD_INFO_EXPORT",
+         twist([](ExportReply& reply) { reply.size -= 512; })},
+        {"export-name-unimplemented", "INTEROP-EXPORT-NAME",
+         "closes the connection on any NBD_OPT_EXPORT_NAME",
+         on_option(Option::export_name, [](OptionRequest& /*option*/, Flow& flow) { flow.hang_up(); })},
         {"export-name-error", "EXPORT-NAME-NO-ERROR",
          "answers NBD_OPT_EXPORT_NAME for an unknown export with an error before it closes the connection",
          twist([](Ended ended, Flow& flow) {
@@ -67,7 +69,7 @@ Table by_name() {
                  flow.to_client(option_reply(Option::export_name, OptionReplyType::err_unknown));
              }
          })},
-        {"export-name-stays", "EXPORT-NAME-ENDS",
+        {"export-name-stays", "HARD-END-SERVER",
          "keeps the connection open, in silence, when NBD_OPT_EXPORT_NAME names an unknown export",
          early(twist([](Ended ended, Flow& flow) {
              if (ended.who == Side::server && flow.told().awaits_export_reply) {
@@ -134,7 +136,7 @@ Table names() {
                  }
              },
              [](ExportReply& reply) { reply.size -= 512; })},
-        {"export-size-swapped", "EXPORT-SIZE", "tells the size in the wrong order of bytes",
+        {"export-size-swapped", "NUMBERS-BIG-ENDIAN", "tells the size in the wrong order of bytes",
          on_export([](std::uint64_t& size, std::uint16_t& /*flags*/, const Conversation& /*told*/) {
              size = __builtin_bswap64(size);
          })},
@@ -144,6 +146,22 @@ Table names() {
                              if (reply.type == OptionReplyType::ack) {
                                  flow.forward();
                                  flow.to_client(Raw{Side::server, nbd::Buffer(nbd::handshake_padding)});
+                             }
+                         })},
+        {"go-extended-demanded", "INTEROP-COMPACT",
+         "answers NBD_REP_ERR_EXT_HEADER_REQD to NBD_OPT_GO of clients without extended headers",
+         on_option(Option::go,
+                   [](OptionRequest& option, Flow& flow) {
+                       if (!flow.told().extended) {
+                           answer(flow, option_reply(option.option, OptionReplyType::err_ext_header_reqd));
+                       }
+                   })},
+        {"info-hangs-up", "INFO-STAYS", "closes the connection once NBD_OPT_INFO has succeeded",
+         on_option_reply(Option::info,
+                         [](OptionReply& reply, Flow& flow) {
+                             if (reply.type == OptionReplyType::ack) {
+                                 flow.forward();
+                                 flow.hang_up();
                              }
                          })},
         {"go-hangs-up", "SERVER-NO-HANG-UP", "closes the connection once NBD_OPT_GO has succeeded",

@@ -14,12 +14,18 @@ Table greeting_faults() {
         {"greeting-style", "GREETING-STYLE", "sends a second magic number that announces no handshake",
          twist([](Greeting& greeting) { greeting.style += 1; })},
         {"greeting-unknown-flag", "HANDSHAKE-FLAGS-KNOWN", "sets a handshake flag that means nothing",
-         twist([](Greeting& greeting) { greeting.flags |= 1U << 7; })},
-        {"greeting-not-fixed", "BASELINE-FIXED-NEWSTYLE", "leaves NBD_FLAG_FIXED_NEWSTYLE clear",
+         twist([](Greeting& greeting) { greeting.flags |= greeting.oldstyle ? 0 : 1U << 7; })},
+        {"greeting-not-fixed", "FIXED-FLAG-SERVER", "leaves NBD_FLAG_FIXED_NEWSTYLE clear",
          unoffered(nbd::handshake_flag::fixed_newstyle, nbd::client_flag::fixed_newstyle)},
+        {"oldstyle-flags", "OLDSTYLE-FLAGS-CLEAR", "sets a handshake flag in an oldstyle greeting",
+         twist([](Greeting& greeting) {
+             greeting.flags |= greeting.oldstyle ? shake::fixed_newstyle : std::uint16_t{0};
+         })},
+        {"oldstyle-padding-dirty", "OLDSTYLE-ZEROES", "pads an oldstyle greeting with ones",
+         twist([](Greeting& greeting) { std::ranges::fill(greeting.padding, std::uint8_t{1}); })},
         {"greeting-hangs-up", "HAGGLING-NO-HANG-UP", "closes the connection right after its greeting",
          twist([](ClientFlags& /*flags*/, Flow& flow) { flow.hang_up(); })},
-        {"greeting-late", "GREETING-FIRST", "says nothing before the client does",
+        {"greeting-late", "GREETING-MAGIC", "says nothing before the client does",
          twist_with(
              std::optional<Greeting>{},
              [](std::optional<Greeting>& held, Greeting& greeting, Flow& flow) {

@@ -107,7 +107,7 @@ Table replies() {
                  flow.to_client(reply);
              }
          })},
-        {"info-name-empty", "INFO-NAME-CANONICAL", "sends NBD_INFO_NAME without a name",
+        {"info-name-empty", "INFO-NAME-SAME", "sends NBD_INFO_NAME without a name",
          twist([](OptionReply& reply, Flow& flow) {
              if (is_final(reply) && reply.type == OptionReplyType::ack && asks_info(reply.option) &&
                  !flow.told().export_name.empty() && lists(*flow.told().option, InfoType::name)) {
@@ -136,7 +136,7 @@ Table replies() {
                             flow.to_client(last);
                         }
                     })},
-        {"info-unknown-refused", "INFO-REQUEST-IGNORED",
+        {"info-unknown-refused", "INFO-REQUESTS-IGNORED",
          "refuses NBD_OPT_INFO and NBD_OPT_GO because of a type of information that it does not know",
          in_place_of_info(
              [](const OptionRequest& option) {
@@ -147,13 +147,6 @@ Table replies() {
              [](OptionRequest& option, Flow& flow) {
                  flow.to_client(option_reply(option.option, OptionReplyType::err_invalid));
              })},
-        {"info-malformed-accepted", "INFO-LAYOUT-REFUSED",
-         "answers NBD_OPT_INFO and NBD_OPT_GO although what they announce is longer than their data",
-         twist([](OptionRequest& option) {
-             if (asks_info(option.option) && !payload_as<nbd::InfoRequest>(option.payload)) {
-                 option.payload = nbd::encode(nbd::InfoRequest{});
-             }
-         })},
         {"info-unknown-export-told", "UNKNOWN-NO-INFO", "sends NBD_INFO_NAME before NBD_REP_ERR_UNKNOWN",
          early(twist([](OptionReply& reply, Flow& flow) {
              if (asks_info(reply.option) && reply.type == OptionReplyType::err_unknown) {
@@ -237,7 +230,7 @@ Table block_sizes() {
                               flow.to_client(
                                   option_reply(option.option, OptionReplyType::err_block_size_reqd));
                           })},
-        {"block-size-withheld", "BLOCK-SIZE-TOLD",
+        {"block-size-withheld", "INFO-BLOCK-SIZE-SENT",
          "enforces a minimum block size of 512 and does not tell clients that ask",
          twist(
              [](OptionReply& reply, Flow& flow) {

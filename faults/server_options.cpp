@@ -121,19 +121,20 @@ Table general() {
 
 Table unknown_options() {
     return {
-        {"option-unknown-hangs-up", "OPTION-UNSUP",
+        {"option-unknown-hangs-up", "OPTION-UNKNOWN",
          "closes the connection on an option that it does not know",
          on_unknown_option([](OptionRequest& /*option*/, Flow& flow) { flow.hang_up(); })},
-        {"option-unknown-invalid", "OPTION-UNSUP",
+        {"option-unknown-invalid", "OPTION-UNKNOWN",
          "answers NBD_REP_ERR_INVALID to an option that it does not know",
          on_unknown_option([](OptionRequest& option, Flow& flow) {
              answer(flow, option_reply(option.option, OptionReplyType::err_invalid));
          })},
-        {"option-unknown-accepted", "OPTION-UNSUP", "answers NBD_REP_ACK to an option that it does not know",
+        {"option-unknown-accepted", "OPTION-UNKNOWN",
+         "answers NBD_REP_ACK to an option that it does not know",
          on_unknown_option([](OptionRequest& option, Flow& flow) {
              answer(flow, option_reply(option.option, OptionReplyType::ack));
          })},
-        {"option-unknown-data-unread", "OPTION-SKIPPED",
+        {"option-unknown-data-unread", "OPTION-UNKNOWN-SKIPPED",
          "takes the data of an option that it does not know for the next option",
          on_unknown_option([](OptionRequest& option, Flow& flow) {
              if (!option.payload.empty()) {
@@ -197,6 +198,24 @@ Table listing() {
                                  option.option, OptionReplyType::meta_context,
                                  nbd::encode(nbd::MetaContextReply{0, std::string(nbd::base_allocation)})));
                          }))},
+        {"list-ghost", "SERVER-REPLY-NAME", "lists an export that it does not have",
+         early(on_option_reply(Option::list,
+                               [](OptionReply& reply, Flow& flow) {
+                                   if (reply.type == OptionReplyType::ack) {
+                                       flow.to_client(
+                                           option_reply(reply.option, OptionReplyType::server,
+                                                        nbd::encode(nbd::ServerReply{"ghost", {}})));
+                                   }
+                               }))},
+        {"list-details-not-text", "SERVER-REPLY-DETAILS", "lists exports with details that are no text",
+         early(twist([](OptionReply& reply) {
+             if (reply.type == OptionReplyType::server) {
+                 edit<nbd::ServerReply>(reply.payload,
+                                        [](nbd::ServerReply& server) { server.description = "\xfe\xff"; });
+             }
+         }))},
+        {"list-name-300", "STRING-SHORT", "lists a name of 300 bytes",
+         on_listed_name([](std::string& name) { name.resize(300, 'n'); })},
         {"list-name-nul", "STRING-NO-NUL", "lists a name with NUL at its end",
          on_listed_name([](std::string& name) { name.push_back('\0'); })},
         {"list-name-not-utf8", "STRING-UTF8", "lists a name that is not UTF-8",
@@ -210,6 +229,8 @@ Table others() {
     return {
         {"abort-unanswered", "ABORT-ACK", "closes the connection on NBD_OPT_ABORT without a reply",
          early(on_option(Option::abort, [](OptionRequest& /*option*/, Flow& flow) { flow.hang_up(); }))},
+        {"abort-unimplemented", "BASELINE-ABORT", "answers NBD_REP_ERR_UNSUP to NBD_OPT_ABORT",
+         always(Option::abort, OptionReplyType::err_unsup)},
         {"abort-refused", "ABORT-ACK", "answers NBD_REP_ERR_INVALID to NBD_OPT_ABORT",
          always(Option::abort, OptionReplyType::err_invalid)},
         {"abort-data-refused", "ABORT-DATA-IGNORED", "refuses NBD_OPT_ABORT because it came with data",
@@ -224,10 +245,10 @@ Table others() {
          always(Option::list, OptionReplyType::err_tls_reqd)},
         {"starttls-reply-strange", "STARTTLS-REPLIES", "answers NBD_OPT_STARTTLS with an unknown reply type",
          strange_reply(Option::starttls)},
-        {"starttls-in-clear", "STARTTLS-UPGRADES",
+        {"starttls-in-clear", "STARTTLS-NO-CLEAR",
          "answers NBD_REP_ACK to NBD_OPT_STARTTLS and goes on in clear",
          always(Option::starttls, OptionReplyType::ack)},
-        {"starttls-data-accepted", "STARTTLS-DATA-REFUSED", "does not mind data of NBD_OPT_STARTTLS",
+        {"starttls-data-accepted", "NOTLS-STARTTLS", "does not mind data of NBD_OPT_STARTTLS",
          early(on_option(Option::starttls,
                          [](OptionRequest& option, Flow& flow) {
                              if (!option.payload.empty()) {
@@ -250,6 +271,17 @@ Table others() {
         {"extended-reply-strange", "EXTENDED-REPLIES",
          "answers NBD_OPT_EXTENDED_HEADERS with an unknown reply type",
          strange_reply(Option::extended_headers)},
+        {"extended-after-structured-only", "EXTENDED-ALONE",
+         "refuses NBD_OPT_EXTENDED_HEADERS unless structured replies were agreed before",
+         early(on_option(Option::extended_headers,
+                         [](OptionRequest& option, Flow& flow) {
+                             if (!flow.told().structured) {
+                                 answer(flow, option_reply(option.option, OptionReplyType::err_invalid));
+                             }
+                         }))},
+        {"extended-block-size-reqd", "EXTENDED-NO-BLOCK-SIZE-REQD",
+         "answers NBD_REP_ERR_BLOCK_SIZE_REQD to NBD_OPT_EXTENDED_HEADERS",
+         always(Option::extended_headers, OptionReplyType::err_block_size_reqd)},
         {"extended-data-accepted", "EXTENDED-DATA-REFUSED", "does not mind data of NBD_OPT_EXTENDED_HEADERS",
          early(on_option(Option::extended_headers,
                          [](OptionRequest& option, Flow& /*flow*/) { option.payload.clear(); }))},

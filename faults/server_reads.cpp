@@ -49,6 +49,11 @@ using Seen = std::map<std::pair<std::uint64_t, std::uint64_t>, nbd::Buffer>;
 
 Table data() {
     return {
+        {"read-unimplemented", "BASELINE-READ", "refuses all reads",
+         refuse_sound(Error::inval,
+                      [](const Request& request, const Conversation& /*told*/) {
+                          return request.type == Command::read;
+                      })},
         {"read-byte-early", "READ-DATA", "reads one byte too early",
          mistake([](Request& request, const Conversation& /*told*/) {
              request.offset -= request.type == Command::read && request.offset > 0 ? std::uint64_t{1} : 0;
@@ -100,13 +105,13 @@ Table data() {
                           return request.type == Command::read && !past_end(told, request) &&
                                  request.offset + request.length + sector > told.size;
                       })},
-        {"read-simple-short", "READ-DATA", "sends one byte less than was asked for in simple replies",
-         twist([](Reply& reply) {
+        {"read-simple-short", "READ-SIMPLE-LENGTH",
+         "sends one byte less than was asked for in simple replies", twist([](Reply& reply) {
              if (!reply.data.empty()) {
                  reply.data.pop_back();
              }
          })},
-        {"read-simple-long", "READ-DATA", "sends one byte more than was asked for in simple replies",
+        {"read-simple-long", "READ-SIMPLE-LENGTH", "sends one byte more than was asked for in simple replies",
          twist([](Reply& reply) {
              if (!reply.data.empty()) {
                  reply.data.push_back(0);
@@ -137,6 +142,15 @@ Table content_chunks() {
              flow.to_client(data_chunk(flow.told(), request, request.offset, part(data, 0, half), false));
              flow.to_client(data_chunk(flow.told(), request, request.offset + half - 1,
                                        part(data, half - 1, data.size()), true));
+         })},
+        {"read-unaligned-chunks", "CONTENT-512", "splits reads into chunks of 1000 bytes",
+         on_long_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
+             constexpr std::size_t most = 1000;
+             for (std::size_t from = 0; from < data.size(); from += most) {
+                 const std::size_t to = std::min(from + most, data.size());
+                 flow.to_client(data_chunk(flow.told(), request, request.offset + from, part(data, from, to),
+                                           to == data.size()));
+             }
          })},
         {"read-too-much", "CONTENT-IN-REQUEST", "sends one byte more than was asked for",
          on_long_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {

@@ -30,7 +30,7 @@ Table headers() {
          twist([](Reply& reply) { reply.magic += 1; }, [](Chunk& chunk) { chunk.magic += 1; })},
         {"reply-cookie-off-by-one", "REPLY-COOKIE", "answers with the next cookie",
          twist([](Reply& reply) { reply.cookie += 1; }, [](Chunk& chunk) { chunk.cookie += 1; })},
-        {"reply-cookie-32-bits", "REPLY-COOKIE", "answers with the lower half of the cookie",
+        {"reply-cookie-32-bits", "COOKIE-OPAQUE", "answers with the lower half of the cookie",
          twist([](Reply& reply) { reply.cookie &= 0xffffffff; },
                [](Chunk& chunk) { chunk.cookie &= 0xffffffff; })},
         {"reply-cookie-swapped", "REPLY-COOKIE", "answers with the cookie in another order of bytes",
@@ -158,13 +158,13 @@ Table styles() {
                  flow.to_client(chunk(flow.told(), *request, ChunkType{99}, {1, 2, 3, 4}, false));
              }
          })},
-        {"chunk-after-done", "REPLY-COOKIE", "sets NBD_REPLY_FLAG_DONE in the chunk before the last one",
+        {"chunk-after-done", "CHUNK-DONE-LAST", "sets NBD_REPLY_FLAG_DONE in the chunk before the last one",
          on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
              flow.to_client(content(flow.told(), request, data));
              flow.to_client(success(flow.told(), request));
          })},
-        {"chunk-never-done", "CHUNK-DONE-LAST",
-         "leaves NBD_REPLY_FLAG_DONE clear in the last chunk of a read", twist([](Chunk& chunk) {
+        {"chunk-never-done", "CHUNK-DONE-SET", "leaves NBD_REPLY_FLAG_DONE clear in the last chunk of a read",
+         twist([](Chunk& chunk) {
              if (chunk.type == ChunkType::offset_data || chunk.type == ChunkType::offset_hole) {
                  chunk.flags = 0;
              }

@@ -138,7 +138,7 @@ Table replies() {
              flow.to_client(status(flow.told(), request, std::max<std::uint64_t>(request.length, 1), false));
              flow.to_client(content(flow.told(), request, data));
          })},
-        {"status-never-done", "CHUNK-DONE-LAST", "leaves NBD_REPLY_FLAG_DONE clear in the last status chunk",
+        {"status-never-done", "CHUNK-DONE-SET", "leaves NBD_REPLY_FLAG_DONE clear in the last status chunk",
          on_status([](Chunk& chunk, const Request& /*request*/, Flow& /*flow*/) { chunk.flags = 0; })},
         {"status-unselected", "STATUS-UNSELECTED",
          "tells block status though no metadata context was selected",
@@ -208,6 +208,18 @@ Table extents() {
                                          incoming.done()));
                  }
              })},
+        {"extents-of-1000", "STATUS-512", "tells extents of 1000 bytes",
+         on_extents([](std::vector<Extent>& extents, const Request& request, const Conversation& /*told*/) {
+             if (!one(request) && request.length > 2000) {
+                 extents = {{1000, 0}, {request.length - 1000, 0}};
+             }
+         })},
+        {"extents-unmerged", "STATUS-MERGED", "tells each sector apart, however equal they are",
+         on_extents([](std::vector<Extent>& extents, const Request& request, const Conversation& /*told*/) {
+             if (!one(request) && request.length > 2 * sector) {
+                 extents = {{sector, 0}, {sector, 0}};
+             }
+         })},
         {"extents-a-million", "STATUS-MANY", "sends more than 2^20 extents in a chunk",
          on_extents([](std::vector<Extent>& extents, const Request& request, const Conversation& /*told*/) {
              if (!one(request) && request.length > nbd::max_status_descriptors) {

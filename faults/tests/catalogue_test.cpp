@@ -93,6 +93,15 @@ constexpr Verdict verdicts[] = {
     {"list-reply-context", "LIST-REPLIES META-REPLY-PLACE"},
     {"meta-reply-server", "META-REPLIES SERVER-REPLY-PLACE"},
     {"abort-data-refused", "ABORT-ACK"},
+    {"abort-unimplemented", "ABORT-ACK"},
+    {"list-details-not-text", "STRING-UTF8"},
+    {"extended-block-size-reqd", "BLOCK-SIZE-REQD-TELLS"},
+    {"export-name-framed", "EXPORT-NAME-NO-ERROR"},
+    {"info-hangs-up", "HAGGLING-NO-HANG-UP"},
+    {"meta-context-no-space", "META-CONTEXT-NAMESPACE"},
+    {"meta-context-4097", "STRING-LENGTH"},
+    {"error-after-done", "REPLY-COOKIE"},
+    {"fast-zero-overflow", "OVERFLOW-PLACE"},
     {"go-unimplemented-extended", "BASELINE-INFO-GO EXTENDED-GO"},
     {"block-size-minimum-odd", "BLOCK-SIZE-MINIMUM SIZE-OF-BLOCKS"},
     {"set-meta-kept", "STATUS-CONTEXT STATUS-UNSELECTED"},
@@ -104,6 +113,7 @@ constexpr Verdict verdicts[] = {
     {"large-hangs-up", "SERVER-NO-HANG-UP"},
     {"status-type-3", "CHUNK-TYPE STATUS-ALL-CONTEXTS"},
     {"status-unselected", "STATUS-CONTEXT STATUS-UNSELECTED"},
+    {"chunk-after-done", "REPLY-COOKIE"},
     {"disc-answered", "REPLY-COOKIE"},
     {"disc-refused", "REPLY-COOKIE"},
     // What is not to be read is missing.
@@ -129,6 +139,8 @@ constexpr Verdict verdicts[] = {
     // The judge has a rule, but not for this way of breaking the requirement, or it excuses the server
     // because the
     // client has broken another one.
+    {"greeting-late", ""},
+    {"write-refused-data-read", ""},
     {"abort-unanswered", ""},
     {"export-name-padding-short", ""},
     {"info-size-zero", ""},

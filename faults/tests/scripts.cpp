@@ -307,6 +307,12 @@ void odd_names(Stage& stage) {
     stage.leave();
 }
 
+void by_oldstyle(Stage& stage) {
+    Asking asking(stage);
+    asking.all({{Command::read, 0, 512}, {Command::read, 512, 512}});
+    asking.leave();
+}
+
 void long_name(Stage& stage) {
     hello(stage);
     stage.say(info(Option::info, std::string(300, 'n'))).say(option(Option::abort));
@@ -321,6 +327,7 @@ void odd_contexts(Stage& stage) {
          {std::vector<std::string>{}, {"base:"}, {"base:nosuch"}, {"x-other:thing"}}) {
         stage.say(contexts(Option::set_meta_context, queries));
     }
+    stage.say(contexts(Option::list_meta_context, {"base:nosuch"}));
     stage.say(option(Option::set_meta_context, {0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 'b'}));
     stage.say(option(Option::abort));
     stage.leave();
@@ -344,8 +351,9 @@ void starttls(Stage& stage) {
 
 const std::vector<Script>& scripts() {
     const Setting usual;
-    const Setting only_reading{true, true, refserver::ReplyStyle::extended};
-    const Setting no_sizes{false, false, refserver::ReplyStyle::extended};
+    const Setting only_reading{.read_only = true};
+    const Setting no_sizes{.tell_block_sizes = false};
+    const Setting oldstyle{.handshake = refserver::Handshake::oldstyle};
     static const std::vector<Script> all{
         {"simple", usual, simple},
         {"structured", usual, structured},
@@ -372,6 +380,7 @@ const std::vector<Script>& scripts() {
         {"starttls", usual, starttls},
         {"many options", usual, many_options},
         {"long name", usual, long_name},
+        {"oldstyle", oldstyle, by_oldstyle},
         {"flags whatever is offered", usual,
          [](Stage& stage) { stage.say(ClientFlags{3}).say(option(Option::list)); }},
         {"unknown client flag", usual,

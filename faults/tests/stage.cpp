@@ -47,7 +47,7 @@ Stage::Stage(const Recipe& recipe, const Setting& setting)
   , catalogue_(export_)
   , exchange_(recipe.make())
   , judge_(*this, sizes_) {
-    options_.most = setting.most;
+    options_.handshake = setting.handshake;
     session_ = std::make_unique<refserver::Session>(options_, catalogue_, pool_, trace_);
     settle();
 }

@@ -21,7 +21,7 @@ namespace faults::testing {
 struct Setting {
     bool read_only = false;
     bool tell_block_sizes = true;
-    refserver::ReplyStyle most = refserver::ReplyStyle::extended;
+    refserver::Handshake handshake = refserver::Handshake::fixed_newstyle;
 };
 
 inline constexpr std::uint64_t disk_size = std::uint64_t{2} << 20;
