@@ -12,6 +12,8 @@ class Doubt {
   public:
     /// A write of this client's connection was acknowledged and is not known to be durable.
     void wrote(const void* client) { unflushed_[client] = ++moment_; }
+    /// True if there are writes that are not known to be durable.
+    [[nodiscard]] bool unflushed() const { return !unflushed_.empty(); }
     /// What a flush that is sent now covers.
     [[nodiscard]] std::uint64_t moment() const { return moment_; }
     /// A flush that was sent at this moment succeeded.

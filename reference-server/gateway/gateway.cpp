@@ -133,6 +133,10 @@ void Gateway::drop_lanes() {
         const std::lock_guard lock(mutex_);
         dropped.swap(lanes_);
     }
+    // All at once: one that hangs makes them wait.
+    for (const auto& lane : dropped) {
+        lane->begin_stop();
+    }
     // Their threads need the mutex to end.
     dropped.clear();
 }
@@ -191,10 +195,7 @@ void Gateway::send_or_park(Request& request, std::vector<Request*>& failed) {
         return;
     }
     // It died before anybody noticed.
-    state_ = State::down;
-    next_try_ = Clock::now();
-    why_down_ = "it closed the connection";
-    doubt_.lost();
+    lost("it closed the connection");
     park(request, failed);
 }
 
@@ -251,13 +252,7 @@ void Gateway::gone(Lane& lane, const std::vector<Request*>& unanswered, bool ord
         const std::lock_guard lock(mutex_);
         in_flight_ -= unanswered.size();
         if (!orderly && lane.generation() == generation_ && state_ != State::down && !broken_) {
-            doubt_.lost();
-            why_down_ = why;
-            next_try_ = Clock::now();
-            pause_ = first_pause;
-            // Whoever waits for requests finds out by himself.
-            broken_ = state_ == State::changing;
-            state_ = broken_ ? State::changing : State::down;
+            lost(why);
             say(fmt::format("{} is lost: {}; {} requests were under way", options_.uri, why,
                             unanswered.size() + in_flight_));
         }
@@ -275,12 +270,36 @@ void Gateway::gone(Lane& lane, const std::vector<Request*>& unanswered, bool ord
     finish(failed);
 }
 
+void Gateway::lost(const std::string& why) {
+    doubt_.lost();
+    why_down_ = why;
+    next_try_ = Clock::now();
+    pause_ = first_pause;
+    // Whoever waits for requests in order to change the size finds out by himself.
+    broken_ = state_ == State::changing;
+    state_ = broken_ ? State::changing : State::down;
+}
+
 bool Gateway::wait_until_up() {
     std::unique_lock lock(mutex_);
     const auto deadline = Clock::now() + options_.reconnect;
     // Somebody else's change ends by itself.
     return changed_.wait_until(lock, deadline, [this] { return state_ != State::down || aborting_; }) &&
            !aborting_;
+}
+
+void Gateway::send_flush(const std::shared_ptr<Operation>& flush) {
+    flush->kind = Operation::Kind::flush;
+    auto request = std::make_unique<Request>();
+    request->operation = flush.get();
+    request->done = [flush] {};
+    request->moment = doubt_.moment();
+    if (lanes_.front()->submit(*request)) {
+        (void)request.release();
+        ++in_flight_;
+    } else {
+        lost("it closed the connection");
+    }
 }
 
 Failure Gateway::begin_change() {
@@ -290,14 +309,32 @@ Failure Gateway::begin_change() {
     }
     state_ = State::changing;
     broken_ = false;
-    const bool drained = changed_.wait_until(lock, Clock::now() + options_.change_limit,
-                                             [this] { return in_flight_ == 0 || aborting_; });
-    if (drained && !broken_ && !aborting_) {
+    const auto deadline = Clock::now() + options_.change_limit;
+    const auto drained = [&] {
+        return changed_.wait_until(lock, deadline, [this] { return in_flight_ == 0 || aborting_; }) &&
+               !broken_ && !aborting_;
+    };
+    const auto flush = std::make_shared<Operation>();
+    bool ready = drained();
+    if (ready && doubt_.unflushed()) {
+        // While there is no connection, the inner server may end and another one begin, and nobody would
+        // know.
+        send_flush(flush);
+        ready = drained();
+    }
+    const bool flushed = in_flight_ != 0 || flush->error == nbd::Error::none;
+    if (ready && flushed) {
         return {};
     }
     const std::string why =
-        broken_ ? fmt::format("the inner server was lost: {}", why_down_)
-                : fmt::format("the inner server has not answered {} requests in time", in_flight_);
+        broken_    ? fmt::format("the inner server was lost: {}", why_down_)
+        : !flushed ? flush->message
+                   : fmt::format("the inner server has not answered {} requests in time", in_flight_);
+    std::erase_if(parked_, [&flush](Request* request) {
+        const bool ours = request->operation == flush.get();
+        const std::unique_ptr<Request> owner(ours ? request : nullptr);
+        return ours;
+    });
     std::vector<Request*> failed;
     state_ = std::exchange(broken_, false) ? State::down : State::up;
     for (Request* request : std::exchange(parked_, {})) {

@@ -72,6 +72,8 @@ class Gateway : public Backend, private Lane::Owner {
     [[nodiscard]] bool refuse(Request& request);
     void park(Request& request, std::vector<Request*>& failed);
     static void finish(const std::vector<Request*>& requests);
+    void lost(const std::string& why);
+    void send_flush(const std::shared_ptr<Operation>& flush);
     [[nodiscard]] bool wait_until_up();
     [[nodiscard]] Failure begin_change();
     void end_change(std::unique_ptr<Connected> connected, const std::string& why_not);

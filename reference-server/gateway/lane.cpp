@@ -111,12 +111,16 @@ void Lane::wake() const {
     [[maybe_unused]] const ssize_t written = ::write(wake_.get(), &one, sizeof one);
 }
 
-void Lane::stop() {
+void Lane::begin_stop() {
     {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
     }
     wake();
+}
+
+void Lane::stop() {
+    begin_stop();
     if (thread_.joinable()) {
         thread_.join();
     }

@@ -40,6 +40,8 @@ class Lane {
 
     /// Sends the request; false if the connection is over, and the request stays the caller's.
     [[nodiscard]] bool submit(Request& request);
+    /// Begins what `stop` waits for.
+    void begin_stop();
     /// Leaves the inner server, gives back what it has not answered, and waits for all of that. Not to be
     /// called in the lane's thread.
     void stop();
