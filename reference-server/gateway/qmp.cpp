@@ -5,12 +5,14 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 namespace refserver {
@@ -21,6 +23,13 @@ namespace json = boost::json;
 constexpr int slice = 50; ///< milliseconds
 /// An answer that is longer than this is none of QEMU's.
 constexpr std::size_t longest_message = std::size_t{16} << 20;
+
+/// Of all connections of this process.
+std::atomic<unsigned> last_id{0};
+
+bool is_answer(const json::object& message) {
+    return message.contains("return") || message.contains("error");
+}
 
 } // namespace
 
@@ -39,20 +48,30 @@ Qmp::Qmp(const std::string& path, Patience patience)
         throw QmpError(fmt::format("no connection to the monitor at {}: {}", path,
                                    std::system_category().message(errno)));
     }
-    if (!read_message().contains("QMP")) {
+    json::object greeting = read_message();
+    while (is_answer(greeting)) {
+        greeting = read_message();
+    }
+    if (!greeting.contains("QMP")) {
         throw QmpError(fmt::format("{} does not greet as a QEMU monitor does", path));
     }
     execute("qmp_capabilities");
 }
 
 json::value Qmp::execute(std::string_view command, json::object arguments) {
-    json::object message{{"execute", command}};
+    // QEMU gives the answer to a command to whoever is connected by then, even if he who sent it has died.
+    const std::string id = fmt::format("nbd-resize-{}-{}", ::getpid(), ++last_id);
+    json::object message{{"execute", command}, {"id", id}};
     if (!arguments.empty()) {
         message["arguments"] = std::move(arguments);
     }
     send(json::serialize(message) + "\n");
     for (;;) {
         json::object answer = read_message();
+        const json::value* whose = answer.if_contains("id");
+        if (whose == nullptr || *whose != json::value(id)) {
+            continue;
+        }
         if (json::value* result = answer.if_contains("return")) {
             return std::move(*result);
         }

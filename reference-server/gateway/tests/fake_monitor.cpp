@@ -95,6 +95,8 @@ void FakeMonitor::send(int socket, const std::string& text) const {
         return;
     }
     for (const char byte : R"({"event": "NOISE", "data": {}})"
+                           "\r\n"
+                           R"({"return": {}, "id": "of somebody before"})"
                            "\r\n" +
                                text + "\r\n") {
         (void)::send(socket, &byte, 1, MSG_NOSIGNAL);
@@ -138,10 +140,14 @@ void FakeMonitor::converse(int socket) {
             const json::value* arguments = message.if_contains("arguments");
             const std::string text =
                 answer(command, arguments != nullptr ? arguments->as_object() : json::object());
+            json::object identified = json::parse(text).as_object();
+            if (const json::value* id = message.if_contains("id")) {
+                identified["id"] = *id;
+            }
             if (command == manners.dies_after) {
                 return;
             }
-            send(socket, text);
+            send(socket, json::serialize(identified));
         }
     }
 }

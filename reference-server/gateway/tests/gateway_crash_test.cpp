@@ -20,13 +20,14 @@
 namespace refserver {
 namespace {
 
+using std::chrono_literals::operator""ms;
 using std::chrono_literals::operator""us;
 
 constexpr std::uint64_t mib = 1 << 20;
 constexpr std::size_t writers = 4;
 constexpr std::size_t blocks = 64;
 
-/// How often something is killed; `gateway-kills` sets more.
+/// How often something is killed; the script kill-many sets more.
 int kills() {
     const char* wanted = std::getenv("NBD_GATEWAY_KILLS");
     return wanted != nullptr ? std::atoi(wanted) : 6;
@@ -93,6 +94,15 @@ class Writers {
     std::vector<std::thread> threads_;
     std::atomic<bool> ending_{false};
 };
+
+/// nbdkit before 1.33.10 may abort, soon, when a client with requests in flight is gone.
+void revive(InnerServer& inner) {
+    std::this_thread::sleep_for(50ms);
+    if (!inner.process().running()) {
+        EXPECT_THAT(inner.process().output(), testing::HasSubstr("raw_send_socket: Assertion"));
+        inner.start();
+    }
+}
 
 class UnderLoad : public testing::TestWithParam<const char*> {};
 
@@ -174,6 +184,7 @@ TEST_P(UnderLoad, TheGatewayIsKilledInMidGrowth) {
         gateway.signal(SIGKILL);
         gateway.wait();
         load.stop();
+        revive(*inner);
         if (growing.wait() == 0) {
             size += 65536;
             EXPECT_EQ(size_at(inner->uri()), size) << "growth that was acknowledged stays";

@@ -26,7 +26,7 @@ TEST(Qmp, ReturnsWhatTheCommandReturns) {
     EXPECT_EQ(exports.at(0).at("id").as_string(), "e0");
 }
 
-TEST(Qmp, PassesOverEventsAndTakesAnswersInPieces) {
+TEST(Qmp, PassesOverEventsAndAnswersToOthersAndTakesItsOwnInPieces) {
     const Folder folder;
     FakeMonitor::Manners manners;
     manners.talkative = true;
