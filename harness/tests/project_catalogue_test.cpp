@@ -132,6 +132,9 @@ TEST_F(ProjectCatalogue, EveryPlaceholderStandsForSomething) {
             if (variant.listen == Listen::tcp) {
                 values.texts["port"] = "1";
             }
+            if (!variant.behind.empty()) {
+                values.texts["behind"] = "x";
+            }
             values.lists = {{"args", variant.args},
                             {"parameters", variant.parameters},
                             {"read-only", variant.read_only.value_or(std::vector<std::string>{})}};
@@ -140,6 +143,7 @@ TEST_F(ProjectCatalogue, EveryPlaceholderStandsForSomething) {
                 values.texts["file:" + name] = "x";
             }
             EXPECT_NO_THROW((void)expand(variant.start, values)) << peer.name << "+" << variant.name;
+            EXPECT_NO_THROW((void)expand(variant.behind, values)) << peer.name << "+" << variant.name;
             values.lists["read-only"] = variant.writable;
             EXPECT_NO_THROW((void)expand(variant.start, values)) << peer.name << "+" << variant.name;
         }
