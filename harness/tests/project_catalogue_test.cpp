@@ -168,6 +168,7 @@ TEST_F(ProjectCatalogue, ServersOnATcpPortOrASocketAreToldWhichOne) {
         for (const ServerVariant& variant : peer.servers) {
             std::set<std::string> told;
             auto words = variant.start;
+            words.insert(words.end(), variant.behind.begin(), variant.behind.end());
             words.insert(words.end(), variant.args.begin(), variant.args.end());
             words.insert(words.end(), variant.parameters.begin(), variant.parameters.end());
             for (const auto& [name, contents] : variant.files) {
