@@ -16,8 +16,6 @@ constexpr int slice = 50; ///< milliseconds
 /// How long the inner server may take to note that it was left.
 constexpr std::chrono::milliseconds farewell{1000};
 constexpr const char* allocation = "base:allocation";
-/// Lengths of requests without payload; a multiple of every minimum block size.
-constexpr std::uint64_t longest_request = std::uint64_t{1} << 30;
 constexpr std::uint64_t zero_block = std::uint64_t{1} << 20;
 
 /// Moves bytes until `ready` holds.
@@ -78,21 +76,6 @@ std::uint32_t size_constraint(nbd_handle* handle, int which, std::uint32_t other
         std::min<std::int64_t>(told, std::numeric_limits<std::uint32_t>::max()));
 }
 
-struct ZeroMap {
-    std::vector<Extent> extents;
-};
-
-int note_extents(void* data, const char* context, std::uint64_t /*offset*/, std::uint32_t* entries,
-                 std::size_t count, int* /*error*/) {
-    if (std::string_view(context) == allocation) {
-        const std::span<std::uint32_t> pairs(entries, count);
-        for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
-            static_cast<ZeroMap*>(data)->extents.push_back({pairs[i], pairs[i + 1]});
-        }
-    }
-    return 0;
-}
-
 void zero_all(nbd_handle* handle, std::uint64_t from, std::uint64_t to, bool allocated,
               const Patience& patience) {
     static const std::vector<std::uint8_t> zeroes(zero_block);
@@ -113,6 +96,20 @@ void zero_all(nbd_handle* handle, std::uint64_t from, std::uint64_t to, bool all
 std::string inner_error() {
     const char* text = ::nbd_get_error();
     return text != nullptr ? text : "libnbd does not say why";
+}
+
+nbd_extent_callback extents_into(std::vector<Extent>& extents) {
+    return {[](void* data, const char* context, std::uint64_t /*offset*/, std::uint32_t* entries,
+               std::size_t count, int* /*error*/) {
+                if (std::string_view(context) == allocation) {
+                    const std::span<std::uint32_t> pairs(entries, count);
+                    for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
+                        static_cast<std::vector<Extent>*>(data)->push_back({pairs[i], pairs[i + 1]});
+                    }
+                }
+                return 0;
+            },
+            &extents, nullptr};
 }
 
 InnerHandle connect_inner(const std::string& uri, const Patience& patience,
@@ -233,13 +230,13 @@ void make_zero(nbd_handle* handle, std::uint64_t from, std::uint64_t to, bool al
         return zero_all(handle, from, to, allocated, patience);
     }
     for (std::uint64_t at = from; at < to;) {
-        ZeroMap map;
+        std::vector<Extent> extents;
         carry_out(handle, patience, "asking what growth exposes", [&](nbd_completion_callback done) {
             return ::nbd_aio_block_status(handle, std::min(to - at, longest_request), at,
-                                          {note_extents, &map, nullptr}, done, 0);
+                                          extents_into(extents), done, 0);
         });
         const std::uint64_t before = at;
-        for (const Extent& extent : map.extents) {
+        for (const Extent& extent : extents) {
             const std::uint64_t end = std::min(to, at + extent.length);
             if ((extent.status & nbd::allocation_flag::zero) == 0) {
                 zero_all(handle, at, end, false, patience);

@@ -69,6 +69,11 @@ struct InnerDetails {
 void make_zero(nbd_handle* handle, std::uint64_t from, std::uint64_t to, bool allocated,
                const Patience& patience);
 
+/// Lengths of requests without payload: what every server takes, and a multiple of every minimum block size.
+inline constexpr std::uint64_t longest_request = std::uint64_t{1} << 30;
+/// Appends what the inner server tells of base:allocation to `extents`, which live until the answer is there.
+[[nodiscard]] nbd_extent_callback extents_into(std::vector<Extent>& extents);
+
 /// The last error of libnbd in this thread, for people.
 [[nodiscard]] std::string inner_error();
 

@@ -9,8 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <poll.h>
-#include <span>
-#include <string_view>
 #include <sys/eventfd.h>
 #include <system_error>
 #include <unistd.h>
@@ -20,8 +18,6 @@ namespace {
 
 /// libnbd itself sends no more than 64 MiB at a time.
 constexpr std::uint64_t most_payload = nbd::default_max_payload;
-/// Lengths of requests without payload: what every server takes, and a multiple of every minimum block size.
-constexpr std::uint64_t longest_request = std::uint64_t{1} << 30;
 
 const char* name_of(Operation::Kind kind) {
     switch (kind) {
@@ -43,17 +39,6 @@ const char* name_of(Operation::Kind kind) {
         break;
     }
     return "resizing";
-}
-
-int note_extents(void* data, const char* context, std::uint64_t /*offset*/, std::uint32_t* entries,
-                 std::size_t count, int* /*error*/) {
-    if (std::string_view(context) == "base:allocation") {
-        const std::span<std::uint32_t> pairs(entries, count);
-        for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) {
-            static_cast<Operation*>(data)->extents.push_back({pairs[i], pairs[i + 1]});
-        }
-    }
-    return 0;
 }
 
 } // namespace
@@ -232,7 +217,7 @@ std::int64_t Lane::send_part(Request& request, nbd_completion_callback done) con
     }
     case Operation::Kind::status:
         operation.extents.clear();
-        return ::nbd_aio_block_status(handle, request.part, at, {note_extents, &operation, nullptr}, done,
+        return ::nbd_aio_block_status(handle, request.part, at, extents_into(operation.extents), done,
                                       operation.one_extent ? LIBNBD_CMD_FLAG_REQ_ONE : 0U);
     case Operation::Kind::resize:
         break;
