@@ -149,7 +149,7 @@ Table styles() {
          })},
         {"reply-extended-offset", "EXTENDED-OFFSET", "tells another offset than that of the request",
          twist([](Chunk& chunk) { chunk.offset += 512; })},
-        {"chunk-unknown-flag", "CHUNK-FLAGS", "sets a reply flag that means nothing",
+        {"chunk-reserved-flag", "CHUNK-FLAGS", "sets a reply flag that means nothing",
          twist([](Chunk& chunk) { chunk.flags |= 1U << 3; })},
         {"chunk-unknown-type", "CHUNK-TYPE", "sends a chunk of an unknown type",
          twist([](Chunk& incoming, Flow& flow) {

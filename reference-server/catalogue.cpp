@@ -148,6 +148,13 @@ void KnobCatalogue::refresh() {
     }
 }
 
+void KnobCatalogue::shut_down(std::chrono::steady_clock::time_point deadline) {
+    // Disks in memory and files are done soon enough.
+    if (own_) {
+        own_->backend().shut_down(deadline);
+    }
+}
+
 std::size_t KnobCatalogue::disks() const {
     const std::lock_guard lock(mutex_);
     return disks_.size();

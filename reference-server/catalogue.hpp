@@ -39,6 +39,7 @@ class KnobCatalogue : public ExportCatalogue {
     [[nodiscard]] std::vector<std::shared_ptr<Export>> list() override;
 
     void refresh() override;
+    void shut_down(std::chrono::steady_clock::time_point deadline) override;
     /// How many disks there are now.
     [[nodiscard]] std::size_t disks() const;
 

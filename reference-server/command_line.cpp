@@ -37,6 +37,8 @@ Examples:
   nbd-resize-server --memory 1GiB -x scratch       serve memory at nbd://localhost/scratch
   nbdinfo -- [ nbd-resize-server disk.img ]        started by the client (socket activation)
   nbd-resize-server --growth both --size 100M      memory that clients can resize
+  nbd-resize-server --backend nbd:nbd+unix:///?socket=/tmp/inner --resize-with truncate:disk.img --growth both
+                                                   the file that nbdkit serves at /tmp/inner, resized
   nbd-resize-server                                every configuration, by export name:
                                                    nbd://localhost/growth=both,learn=notify,size=1MiB,id=7
 
@@ -170,6 +172,37 @@ void add_source_options(CLI::App& app, CommandLine& result, Texts& texts) {
         ->type_name("TEXT")
         ->group(group);
     app.add_flag("-r,--read-only", result.served.read_only, "Refuse to change anything")->group(group);
+}
+
+void add_gateway_options(CLI::App& app, CommandLine& result) {
+    const char* group = "What another server serves (docs/gateway.md)";
+    InnerServer& inner = result.inner;
+    app.add_option("--backend", inner.backend,
+                   "Serve the export of another NBD server instead: nbd:URI, for example "
+                   "nbd:nbd://localhost:10810/disk")
+        ->type_name("nbd:URI")
+        ->group(group);
+    app.add_option("--resize-with", inner.resize_with,
+                   "How its size changes: truncate:FILE, the file that it serves, or "
+                   "qmp:SOCKET[,export=ID][,node=NAME][,mode=safe|hard][,iothread=NAME][,state=FILE], the "
+                   "monitor of QEMU; without it the size is fixed")
+        ->type_name("HOW")
+        ->group(group);
+    app.add_option("--connections", inner.connections,
+                   "Connections to it, if it allows more than one [default: 4]")
+        ->type_name("N")
+        ->check(CLI::Range(1U, 64U).description(""))
+        ->group(group);
+    app.add_option("--reconnect", inner.reconnect,
+                   "Let requests wait this long for it once it was lost; then they fail [default: 0]")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.0, 86400.0).description(""))
+        ->group(group);
+    app.add_option("--poll", inner.poll,
+                   "Look this often whether somebody else changed its size; 0 for never [default: 0]")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.0, 86400.0).description(""))
+        ->group(group);
 }
 
 void add_listening_options(CLI::App& app, CommandLine& result, Texts& texts) {
@@ -363,6 +396,26 @@ void print_list(const Entries& entries) {
     }
 }
 
+void check_inner_server(const CommandLine& result, const Texts& texts) {
+    const InnerServer& inner = result.inner;
+    if (inner.backend.empty()) {
+        if (!inner.resize_with.empty() || inner.reconnect != 0 || inner.poll != 0) {
+            reject("--resize-with, --reconnect and --poll are for another server, which --backend names");
+        }
+        return;
+    }
+    if (!result.file.empty() || result.memory_size || !texts.knobs.at("size").empty()) {
+        reject("--backend excludes FILE, --memory and --size: it is the other server that has a size");
+    }
+    const std::string& growth = texts.knobs.at("growth");
+    if (inner.resize_with.empty() && !growth.empty() && growth != "none") {
+        reject(
+            fmt::format("--growth {}: the size of another server cannot change without --resize-with, which "
+                        "says how: truncate:FILE or qmp:SOCKET",
+                        growth));
+    }
+}
+
 void interpret(CommandLine& result, const Texts& texts) {
     interpret_faults(result, texts);
     if (!texts.memory.empty()) {
@@ -371,6 +424,7 @@ void interpret(CommandLine& result, const Texts& texts) {
     if (!result.file.empty() && result.memory_size) {
         reject("a FILE and --memory exclude each other: which one is to be served?");
     }
+    check_inner_server(result, texts);
     if (result.memory_size && !texts.knobs.at("size").empty()) {
         reject("--memory and --size exclude each other: --memory tells the size already");
     }
@@ -382,6 +436,7 @@ void interpret(CommandLine& result, const Texts& texts) {
     }
     if (!texts.block_size.empty()) {
         result.served.block = block_sizes(texts.block_size);
+        result.block_sizes_given = true;
     }
     interpret_knobs(result, texts);
     if (!texts.without.empty()) {
@@ -411,7 +466,9 @@ void interpret(CommandLine& result, const Texts& texts) {
 } // namespace
 
 Parsed parse_command_line(int argc, const char* const* argv, const std::string& version) {
-    CLI::App app("Serves a file or memory over NBD, the network block device protocol.", "nbd-resize-server");
+    CLI::App app(
+        "Serves a file, memory or what another server serves over NBD, the network block device protocol.",
+        "nbd-resize-server");
     CommandLine result;
     Texts texts;
     result.server.io_threads = std::clamp(std::thread::hardware_concurrency(), 1U, default_io_threads);
@@ -421,6 +478,7 @@ Parsed parse_command_line(int argc, const char* const* argv, const std::string& 
     app.get_formatter()->column_width(36);
     app.footer(footer);
     add_source_options(app, result, texts);
+    add_gateway_options(app, result);
     add_listening_options(app, result, texts);
     add_protocol_options(app, result, texts);
     add_resize_options(app, result, texts);

@@ -16,13 +16,24 @@ inline constexpr int runtime_failure = 1;
 inline constexpr int usage = 2;
 } // namespace exit_code
 
+/// Another NBD server whose export is served, as the command line says it.
+struct InnerServer {
+    std::string backend;     ///< "nbd:URI"; empty for none
+    std::string resize_with; ///< empty if nothing can change its size
+    unsigned connections = 4;
+    double reconnect = 0; ///< seconds that requests wait for it once it was lost
+    double poll = 0;      ///< seconds between looks at its size; 0 for none
+};
+
 /// What the command line asks for.
 struct CommandLine {
     std::string file;                         ///< to be served; empty for memory
     std::optional<std::uint64_t> memory_size; ///< in bytes; without it and a file, names of knobs are served
     KnobSettings knobs;                       ///< as far as they were given
+    InnerServer inner;                        ///< to be served; without a `backend` there is none
     std::string control_path;                 ///< empty for no control socket
     ExportOptions served;
+    bool block_sizes_given = false;
     ServerOptions server;
     bool wire_faults = false;           ///< export names may ask for faults and oddities on the wire
     std::string unix_path;              ///< empty for TCP

@@ -120,6 +120,10 @@ void Export::perform(Operation& operation) {
     backend_->perform(operation);
 }
 
+bool Export::start(Operation& operation, const std::function<void()>& done) {
+    return !may_change_size(operation) && backend_->start(operation, done);
+}
+
 SizeChange Export::change_to(std::uint64_t size) const {
     SizeChange change;
     change.from = this->size();

@@ -7,7 +7,9 @@
 #include "reference-server/resize/knobs.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -86,6 +88,9 @@ class Export {
     [[nodiscard]] bool try_now(Operation& operation);
     /// Completes the operation, however long it takes.
     void perform(Operation& operation);
+    /// Begins the operation and calls `done` once it is complete, from any thread; or leaves it as it is and
+    /// returns false, if somebody has to wait in `perform`.
+    [[nodiscard]] bool start(Operation& operation, const std::function<void()>& done);
 
     /// Changes the size behind the back of the clients. Returns what is wrong, if that cannot be done.
     [[nodiscard]] std::optional<std::string> resize_from_outside(std::uint64_t size);
@@ -145,6 +150,8 @@ class ExportCatalogue {
     /// Notices what others did to files that are in use. Called several times a second while there are
     /// connections; does not wait for anything.
     virtual void refresh() {}
+    /// The server ends: what is in progress at `deadline` is not waited for.
+    virtual void shut_down(std::chrono::steady_clock::time_point /*deadline*/) {}
 };
 
 /// One export, which is also the default export.

@@ -4,6 +4,7 @@
 #include "reference-server/catalogue.hpp"
 #include "reference-server/command_line.hpp"
 #include "reference-server/export.hpp"
+#include "reference-server/gateway/gateway_spec.hpp"
 #include "reference-server/net/control.hpp"
 #include "reference-server/net/listener.hpp"
 #include "reference-server/net/server.hpp"
@@ -11,6 +12,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -27,8 +30,45 @@ namespace {
 
 using namespace refserver;
 
+/// Found too late for the parser of the command line.
+struct WrongUsage : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+std::chrono::milliseconds to_time(double seconds) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+}
+
+/// What another server serves.
+std::shared_ptr<Export> open_gateway(const CommandLine& line) {
+    GatewayOptions options;
+    ResizeWith how;
+    try {
+        options.uri = parse_backend(line.inner.backend);
+        how = parse_resize_with(line.inner.resize_with);
+    } catch (const std::invalid_argument& error) {
+        throw WrongUsage(error.what());
+    }
+    options.connections = line.inner.connections;
+    options.reconnect = to_time(line.inner.reconnect);
+    options.poll = to_time(line.inner.poll);
+    auto gateway = std::make_shared<Gateway>(options, make_resizer(how));
+    const ExportOptions served = offered(line.served, line.block_sizes_given, gateway->facts());
+    const DiskPlan plan =
+        plan_disk(line.knobs, {}, std::max(served.block.minimum, gateway->size_unit()), gateway->size());
+    if (plan.rules.knobs.growth != Growth::none && gateway->read_only() && !line.served.read_only) {
+        throw std::runtime_error(fmt::format(
+            "--growth: {} serves its export read-only; serve it writable there, or add --read-only here",
+            options.uri));
+    }
+    return std::make_shared<Export>(served, std::move(gateway), plan.rules);
+}
+
 /// The export that the command line names; null if there is none and names are knobs.
 std::shared_ptr<Export> open_export(const CommandLine& line) {
+    if (!line.inner.backend.empty()) {
+        return open_gateway(line);
+    }
     std::shared_ptr<Backend> backend;
     if (!line.file.empty()) {
         if (line.knobs.size) {
@@ -153,6 +193,9 @@ int main(int argc, char** argv) {
     }
     try {
         return serve(*parsed.command_line);
+    } catch (const WrongUsage& error) {
+        fmt::print(stderr, "nbd-resize-server: {}\nTry 'nbd-resize-server --help'.\n", error.what());
+        return refserver::exit_code::usage;
     } catch (const std::exception& error) {
         fmt::print(stderr, "nbd-resize-server: {}\n", error.what());
         return refserver::exit_code::runtime_failure;

@@ -38,8 +38,9 @@ void check_word(const std::string& word, const std::vector<std::string>& known, 
 // What placeholders there are: ServerInstance::start, make_client and add_step fill them in.
 using Names = std::vector<std::string>;
 const Names version_placeholders{"bin"};
-const Names server_placeholders{"args",       "bin",  "export",    "folder",         "format", "image",
-                                "parameters", "port", "read-only", "read-only-text", "size",   "socket"};
+const Names server_placeholders{"args",           "behind", "bin",        "export", "folder",
+                                "format",         "image",  "parameters", "port",   "read-only",
+                                "read-only-text", "size",   "socket"};
 const Names client_placeholders{"args", "bin", "read-only", "uri"};
 const Names step_placeholders{"args", "bin", "flags", "from", "into", "length", "offset", "read-only", "uri"};
 
@@ -120,6 +121,8 @@ Image read_image(const YamlNode& node) {
 void read_server_keys(YamlMap& map, const FactVocabulary& facts, ServerVariant& server) {
     map.optional("start",
                  [&](const YamlNode& value) { server.start = read_command(value, server_placeholders); });
+    map.optional("behind",
+                 [&](const YamlNode& value) { server.behind = read_command(value, server_placeholders); });
     map.optional("args",
                  [&](const YamlNode& value) { server.args = read_words(value, server_placeholders); });
     map.optional("parameters",
@@ -318,14 +321,17 @@ std::vector<Variant> read_variants(YamlMap& map, const Variant& defaults, const 
 /// What only shows once a variant is complete: placeholders that need another key.
 void check_composition(const ServerVariant& variant, const YamlNode& node) {
     CommandTemplate words = variant.start;
-    for (const auto& more :
-         {variant.args, variant.parameters, variant.writable, variant.read_only.value_or(Names{})}) {
+    for (const auto& more : {variant.behind, variant.args, variant.parameters, variant.writable,
+                             variant.read_only.value_or(Names{})}) {
         words.insert(words.end(), more.begin(), more.end());
     }
     for (const std::string& word : words) {
         for (const std::string& name : placeholders_in(word)) {
             if (name == "port" && variant.listen != Listen::tcp) {
                 node.fail(fmt::format("the variant '{}' has {{port}}, but not 'listen: tcp'", variant.name));
+            }
+            if (name == "behind" && variant.behind.empty()) {
+                node.fail(fmt::format("the variant '{}' has {{behind}}, but no 'behind'", variant.name));
             }
             if (name.starts_with("file:") && !variant.files.contains(name.substr(5))) {
                 node.fail(fmt::format("the variant '{}' has {{{}}}, but no such file under 'files'",

@@ -48,6 +48,7 @@ struct ServerVariant {
     std::string about;     ///< what is special about it, for people
     VersionRange versions; ///< of the peer that have this variant
     CommandTemplate start;
+    CommandTemplate behind;              ///< started before it, listens at {behind}; empty for none
     std::vector<std::string> args;       ///< {args}
     std::vector<std::string> parameters; ///< {parameters}, for what has to come later in the command
     /// {read-only} where the export is to be read-only; nothing if the server has no such switch.

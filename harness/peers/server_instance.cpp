@@ -49,6 +49,7 @@ ServerInstance::ServerInstance(const Peer& peer, const ServerVariant& variant, b
   , read_only_(read_only)
   , place_(std::move(place))
   , socket_(place_.scratch / "s")
+  , behind_socket_(place_.scratch / "b")
   , mark_(place_.scratch.string()) {}
 
 ServerInstance::~ServerInstance() {
@@ -69,6 +70,7 @@ void ServerInstance::start(const std::filesystem::path& logs,
     Placeholders values;
     values.texts["bin"] = place_.programs.string();
     values.texts["socket"] = socket_.string();
+    values.texts["behind"] = behind_socket_.string();
     values.texts["image"] = image_.string();
     values.texts["format"] = variant_.image == Image::qcow2 ? "qcow2" : "raw";
     values.texts["size"] = std::to_string(size_);
@@ -108,24 +110,39 @@ void ServerInstance::start(const std::filesystem::path& logs,
         std::ofstream(file) << expand(std::string_view(contents), values);
         values.texts["file:" + name] = file.string();
     }
+    if (!variant_.behind.empty()) {
+        std::filesystem::remove(behind_socket_);
+        Launch first = launch;
+        first.listen_fd = -1;
+        first.log = logs / "behind.log";
+        first.argv = expand(variant_.behind, values);
+        std::ofstream(logs / "server-command.txt", std::ios::app) << first.command_line() << '\n';
+        behind_ = std::make_unique<Process>(Process::start(first));
+        wait_until_ready(UnixAddress{behind_socket_}, deadline, *behind_, "what is behind " + peer_.name);
+    }
     launch.argv = expand(variant_.start, values);
     std::ofstream(logs / "server-command.txt", std::ios::app) << launch.command_line() << '\n';
     process_ = std::make_unique<Process>(Process::start(launch));
     if (variant_.listen == Listen::socket_activation) {
         return; // the socket takes connections already; whether the server does, the first of them will show
     }
-    switch (wait_until_accepting(address, deadline, process_.get())) {
+    wait_until_ready(address, deadline, *process_, peer_.name);
+}
+
+void ServerInstance::wait_until_ready(const Address& address, std::chrono::steady_clock::time_point deadline,
+                                      Process& process, const std::string& name) const {
+    switch (wait_until_accepting(address, deadline, &process)) {
     case Readiness::ready:
         return;
     case Readiness::exited: {
-        const Exit exit = process_->stop(stop_grace);
+        const Exit exit = process.stop(stop_grace);
         throw ServerFailed(exit.signal != 0 ? ServerFailed::How::crashed : ServerFailed::How::no_start,
-                           fmt::format("{} {} before it took connections: {}", peer_.name, exit.describe(),
-                                       process_->error_tail(500)));
+                           fmt::format("{} {} before it took connections: {}", name, exit.describe(),
+                                       process.error_tail(500)));
     }
     case Readiness::timed_out:
-        throw ServerFailed(ServerFailed::How::hangs, fmt::format("{} runs, but takes no connections at {}",
-                                                                 peer_.name, describe(address)));
+        throw ServerFailed(ServerFailed::How::hangs,
+                           fmt::format("{} runs, but takes no connections at {}", name, describe(address)));
     }
 }
 
@@ -154,6 +171,11 @@ void ServerInstance::kill() {
             kill_marked(mark_variable, mark_, kill_patience);
         }
     }
+    if (behind_) {
+        behind_->kill_group(SIGKILL);
+        behind_->stop(stop_grace);
+        behind_.reset();
+    }
 }
 
 bool ServerInstance::running() {
@@ -172,6 +194,10 @@ Exit ServerInstance::stop() {
     process_.reset();
     if (variant_.daemon) {
         kill_marked(mark_variable, mark_, kill_patience);
+    }
+    if (behind_) {
+        behind_->stop(stop_grace);
+        behind_.reset();
     }
     return exit;
 }

@@ -86,6 +86,9 @@ class ServerInstance {
     [[nodiscard]] const std::filesystem::path& scratch() const { return place_.scratch; }
 
   private:
+    void wait_until_ready(const Address& address, std::chrono::steady_clock::time_point deadline,
+                          Process& process, const std::string& name) const;
+
     const Peer& peer_;
     const ServerVariant& variant_;
     bool read_only_;
@@ -93,8 +96,10 @@ class ServerInstance {
     ServerPlace place_;
     std::filesystem::path image_;
     std::filesystem::path socket_;
+    std::filesystem::path behind_socket_;
     std::string mark_;
     std::uint16_t port_ = 0;
+    std::unique_ptr<Process> behind_; ///< what the server needs to run, where there is such a thing
     std::unique_ptr<Process> process_;
 };
 

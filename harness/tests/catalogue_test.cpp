@@ -93,7 +93,8 @@ TEST(CatalogueLoad, ServersVariantsChangeTheirDefaults) {
                   R"(  other:
     about: all of it
     versions: ">= 2, < 3"
-    start: [other-server, "{image}"]
+    behind: [inner-server, --at, "{behind}", "{image}"]
+    start: [other-server, "{behind}"]
     args: [-a, -b]
     parameters: [c=d]
     read-only: []
@@ -130,7 +131,9 @@ TEST(CatalogueLoad, ServersVariantsChangeTheirDefaults) {
     const ServerVariant& other = peer.servers.at(1);
     EXPECT_EQ(other.about, "all of it");
     EXPECT_FALSE(other.versions.contains("1"));
-    EXPECT_THAT(other.start, ElementsAre("other-server", "{image}"));
+    EXPECT_THAT(other.start, ElementsAre("other-server", "{behind}"));
+    EXPECT_THAT(other.behind, ElementsAre("inner-server", "--at", "{behind}", "{image}"));
+    EXPECT_THAT(plain.behind, IsEmpty());
     EXPECT_THAT(other.args, ElementsAre("-a", "-b"));
     EXPECT_THAT(other.parameters, ElementsAre("c=d"));
     EXPECT_THAT(other.read_only.value(), IsEmpty()) << "an empty list is not the same as none";

@@ -175,6 +175,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"variant's name with a slash", "  slow:", "  ^a/b:", "a/b"},
         Mistake{"placeholder unknown", "\"{image}\"]", "^\"{imagge}\"]", "imagge"},
         Mistake{"placeholder of a port without TCP", "\"{image}\"]", "\"--port={port}\"]", "port"},
+        Mistake{"placeholder of nothing behind", "\"{image}\"]", "\"{behind}\"]", "behind"},
         Mistake{"placeholder of a file that is not there", "\"{image}\"]", "\"{file:config}\"]",
                 "file:config"},
         Mistake{"placeholder in version", "run: [disk-server,", "run: [^\"{been}/disk-server\",", "been"}),

@@ -138,6 +138,9 @@ TEST_F(ProjectCatalogue, EveryPlaceholderStandsForSomething) {
             if (variant.listen == Listen::tcp) {
                 values.texts["port"] = "1";
             }
+            if (!variant.behind.empty()) {
+                values.texts["behind"] = "x";
+            }
             values.lists = {{"args", variant.args},
                             {"parameters", variant.parameters},
                             {"read-only", variant.read_only.value_or(std::vector<std::string>{})}};
@@ -146,6 +149,7 @@ TEST_F(ProjectCatalogue, EveryPlaceholderStandsForSomething) {
                 values.texts["file:" + name] = "x";
             }
             EXPECT_NO_THROW((void)expand(variant.start, values)) << peer.name << "+" << variant.name;
+            EXPECT_NO_THROW((void)expand(variant.behind, values)) << peer.name << "+" << variant.name;
             values.lists["read-only"] = variant.writable;
             EXPECT_NO_THROW((void)expand(variant.start, values)) << peer.name << "+" << variant.name;
         }
@@ -170,6 +174,7 @@ TEST_F(ProjectCatalogue, ServersOnATcpPortOrASocketAreToldWhichOne) {
         for (const ServerVariant& variant : peer.servers) {
             std::set<std::string> told;
             auto words = variant.start;
+            words.insert(words.end(), variant.behind.begin(), variant.behind.end());
             words.insert(words.end(), variant.args.begin(), variant.args.end());
             words.insert(words.end(), variant.parameters.begin(), variant.parameters.end());
             for (const auto& [name, contents] : variant.files) {

@@ -2,7 +2,9 @@
 
 #include "reference-server/backend/operation.hpp"
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace refserver {
@@ -25,6 +27,8 @@ struct Failure {
 /// see of writes that are still in progress is undefined, as with a disk.
 class Backend {
   public:
+    using Clock = std::chrono::steady_clock;
+
     Backend() = default;
     Backend(const Backend&) = delete;
     Backend& operator=(const Backend&) = delete;
@@ -46,12 +50,22 @@ class Backend {
     [[nodiscard]] virtual bool try_now(Operation& operation) = 0;
     /// Completes the operation, however long it takes.
     virtual void perform(Operation& operation) = 0;
+    /// Begins the operation and calls `done` once it is complete, from any thread and possibly at once; or
+    /// leaves it as it is and returns false, so that somebody has to wait in `perform`.
+    [[nodiscard]] virtual bool start(Operation& /*operation*/, const std::function<void()>& /*done*/) {
+        return false;
+    }
 
     /// Makes the backend longer or shorter; after a failure it is as long as before. Calls are serialised by
     /// the caller, but operations may be in progress: those that the change touches fail, or take part in it.
     [[nodiscard]] virtual Failure set_size(const SizeChange& change);
     /// Makes what was completed durable, its size included.
     [[nodiscard]] virtual Failure make_durable() { return {}; }
+
+    /// Looks whether somebody else has changed the size, however long that takes; `size()` tells it then.
+    virtual void look_again() {}
+    /// The program ends: what is in progress at `deadline` fails, rather than being waited for.
+    virtual void shut_down(Clock::time_point /*deadline*/) {}
 };
 
 } // namespace refserver

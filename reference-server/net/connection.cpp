@@ -141,11 +141,17 @@ void Connection::run_operations() {
 }
 
 void Connection::send_in_background(Operation& operation) {
-    boost::asio::post(surroundings_.workers, [self = shared_from_this(), &operation]() mutable {
-        carry_out(self->session_.served(), operation);
-        // The worker keeps no reference, lest the connection is destroyed in the wrong thread.
+    auto done = [self = shared_from_this(), &operation]() mutable {
+        // Whoever completes it keeps no reference, lest the connection is destroyed in the wrong thread.
         Reactor& reactor = self->surroundings_.reactor;
         reactor.post([owner = std::move(self), &operation] { owner->completed(operation); });
+    };
+    if (session_.served().start(operation, done)) {
+        return;
+    }
+    boost::asio::post(surroundings_.workers, [served = &session_.served(), &operation, done]() mutable {
+        carry_out(*served, operation);
+        done();
     });
 }
 

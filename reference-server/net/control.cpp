@@ -1,5 +1,6 @@
 #include "reference-server/net/control.hpp"
 
+#include "reference-server/backend/backend.hpp"
 #include "reference-server/net/reactor.hpp"
 
 #include <fmt/format.h>
@@ -125,6 +126,7 @@ std::string size(ExportCatalogue& catalogue, std::string_view name) {
     if (!served) {
         return error(why_not);
     }
+    served->backend().look_again();
     served->refresh();
     return std::to_string(served->size());
 }

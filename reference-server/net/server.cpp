@@ -312,6 +312,7 @@ class Server::Implementation {
         ending_ = true;
         waits_for_closing_ = true;
         pause_accepting();
+        catalogue_.shut_down(deadline);
         for (const auto& thread : threads_) {
             thread->shut_down(deadline);
         }
