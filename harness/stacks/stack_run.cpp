@@ -442,9 +442,10 @@ class StackRun {
         make_image(from, Image::raw, source, scratch_);
         told.texts["from"] = from.string();
         const Came result = came(tool(action, number, told));
+        copied_.emplace(setup(true));
         disk_.forget(0, size_);
         if (!result.error) {
-            disk_.write(0, source.size, initial_seed);
+            disk_ = *copied_;
         }
         return result;
     }
@@ -473,6 +474,10 @@ class StackRun {
             result.wrong = *difference;
         }
         result.answer = result.wrong.empty() ? "as written" : "wrong data";
+        if (copied_ && !disk_.has_data(0, size_)) {
+            // Of a copy that has failed nothing is certain.
+            result.answer = copied_->compare(file, 0, 0, size_) ? "a part of the copy" : "all of the copy";
+        }
         fs::remove(file);
         return result;
     }
@@ -506,6 +511,7 @@ class StackRun {
     std::uint64_t container_ = 0; ///< size of the server's file once the image was made, in bytes
     std::vector<std::pair<std::uint64_t, std::uint64_t>> not_durable_; ///< offset and length
     std::map<std::string, std::pair<std::uint64_t, DiskModel>> snapshots_;
+    std::optional<DiskModel> copied_; ///< what a copy was to put there
     std::string current_;
 };
 
