@@ -43,6 +43,12 @@ void keep(std::vector<StackCase>& cases, const std::vector<std::string>& pattern
 }
 
 std::vector<StackCase> select(const StackSuite& suite, bool brief, const RunOptions& options) {
+    for (const auto& faults : {options.server_faults, options.client_faults}) {
+        if (!faults.empty()) {
+            throw SelectionError(
+                fmt::format("the suite {} cannot have the fault {}", suite.name, faults.front()));
+        }
+    }
     std::vector<StackCase> cases = stack_cases(suite, brief);
     keep(cases, options.selection.servers, "--server", [](const StackCase& item, const std::string& pattern) {
         return selects(pattern, item.server_peer->name,
@@ -65,7 +71,11 @@ std::vector<StackCase> select(const StackSuite& suite, bool brief, const RunOpti
         };
         keep(cases, {wish}, "--knob", has);
     }
-    return cases;
+    std::vector<StackCase> thinned;
+    for (std::size_t i = 0; i < cases.size(); i += options.every) {
+        thinned.push_back(cases[i]);
+    }
+    return thinned;
 }
 
 /// The peers of the suite that the catalogue does not have.
@@ -120,8 +130,9 @@ void run_stacks(const std::string& name, const Catalogue& base, const Versions& 
             progress.advance(done, counts.add(result));
         });
     mark_deviations(suite.catalogue.deviations, all, results);
-    const bool whole = name == whole_suite && options.knobs.empty() && options.selection.servers.empty() &&
-                       options.selection.clients.empty() && options.selection.scenarios.empty();
+    const bool whole = name == whole_suite && options.every == 1 && options.knobs.empty() &&
+                       options.selection.servers.empty() && options.selection.clients.empty() &&
+                       options.selection.scenarios.empty();
     if (whole) {
         std::ranges::move(stale_deviations(suite.catalogue.deviations, all, results),
                           std::back_inserter(run.stale));

@@ -8,13 +8,36 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <iterator>
+#include <regex>
 #include <utility>
 
 namespace harness {
 namespace {
 
 namespace fs = std::filesystem;
+
+using Names = std::vector<std::string>;
+
+// What placeholders there are: StackSteps::values and DiskProcess fill them in.
+const Names tool_placeholders{"backing", "bin",  "disk", "format",  "from", "image",
+                              "into",    "name", "of",   "options", "to"};
+const Names daemon_placeholders{"bin", "export", "format", "name", "server", "socket", "to"};
+
+/// Words with placeholders.
+std::vector<std::string> read_words(const YamlNode& node, const Names& known) {
+    std::vector<std::string> words = node.texts();
+    for (const std::string& word : words) {
+        for (const std::string& placeholder : placeholders_in(word)) {
+            if (std::ranges::find(known, placeholder) == known.end()) {
+                node.fail(
+                    fmt::format("there is no {{{}}} here{}", placeholder, did_you_mean(placeholder, known)));
+            }
+        }
+    }
+    return words;
+}
 
 /// The steps that programs carry out, and those that a daemon can.
 constexpr std::array tool_steps{ActionKind::create, ActionKind::snapshot,   ActionKind::bitmap,
@@ -54,9 +77,9 @@ VersionProbe read_version(const YamlNode& node) {
 Daemon read_daemon(const YamlNode& node) {
     YamlMap map = node.map();
     Daemon daemon;
-    daemon.start = map.required("start").texts();
+    daemon.start = read_words(map.required("start"), daemon_placeholders);
     for (const ActionKind kind : daemon_steps) {
-        daemon.commands[kind] = map.required(name(kind)).texts();
+        daemon.commands[kind] = read_words(map.required(name(kind)), daemon_placeholders);
     }
     map.finish();
     return daemon;
@@ -84,13 +107,27 @@ StackClient read_client(const YamlNode& node, const fs::path& folder, const Fact
 Tool read_tool(const YamlNode& node) {
     YamlMap map = node.map();
     Tool tool;
-    tool.run = map.required("run").texts();
+    tool.run = read_words(map.required("run"), tool_placeholders);
     map.optional("exits", [&](const YamlNode& value) {
-        for (const auto& [code, word] : value.entries()) {
-            tool.exits[std::stoi(code)] = word.text();
+        for (const auto& [status, word] : value.entries()) {
+            int code = 0;
+            const auto [end, error] = std::from_chars(status.data(), status.data() + status.size(), code);
+            if (error != std::errc() || end != status.data() + status.size() || code < 1 || code > 255) {
+                word.fail_at_key("an exit status is a number from 1 to 255");
+            }
+            tool.exits[code] = word.text();
         }
     });
-    map.optional("finds", [&](const YamlNode& value) { tool.finds = value.text(); });
+    map.optional("finds", [&](const YamlNode& value) {
+        tool.finds = value.text();
+        Placeholders any;
+        any.texts["name"] = "x";
+        try {
+            const std::regex checked(expand(std::string_view(tool.finds), any));
+        } catch (const std::exception& error) { // no regular expression, or another placeholder
+            value.fail(error.what());
+        }
+    });
     if (!tool.finds.empty()) {
         tool.otherwise = map.required("otherwise").text();
     }
