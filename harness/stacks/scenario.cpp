@@ -105,8 +105,10 @@ void read_arguments(const YamlNode& node, Action& action) {
         action.offset = read_size(map.required("offset"));
         action.length = read_size(map.required("length"));
         action.piece = read_bytes(map.required("piece"));
-        if (action.piece == 0) {
-            node.fail("a piece has at least one byte");
+        action.stride = action.piece;
+        map.optional("stride", [&](const YamlNode& value) { action.stride = read_bytes(value); });
+        if (action.piece == 0 || action.stride < action.piece) {
+            node.fail("a piece has at least one byte, and the next one begins behind it");
         }
         break;
     case ActionKind::snapshot:

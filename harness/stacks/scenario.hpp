@@ -42,10 +42,11 @@ enum class ActionKind {
 struct Action {
     ActionKind kind = ActionKind::open;
     Position position;
-    SizeExpression offset;            ///< bytes; `size` is the size of the disk at the start
-    SizeExpression length;            ///< bytes; of resize and convert the size of the disk
-    std::uint64_t piece = 0;          ///< of fill, in bytes
-    std::string of;                   ///< the name of a snapshot or a bitmap; of contents may be empty
+    SizeExpression offset;    ///< bytes; `size` is the size of the disk at the start
+    SizeExpression length;    ///< bytes; of resize and convert the size of the disk
+    std::uint64_t piece = 0;  ///< of fill, in bytes
+    std::uint64_t stride = 0; ///< of fill: from the beginning of a piece to that of the next one, in bytes
+    std::string of;           ///< the name of a snapshot or a bitmap; of contents may be empty
     std::vector<std::string> options; ///< of create and convert: words for the program
     bool backing = false;             ///< of create: on top of another image, which holds a pattern
 

@@ -202,7 +202,7 @@ void StackSteps::update(const ClientStep& step, Came& came) {
 
 Came StackSteps::fill(const Action& action, std::uint64_t number) {
     const std::uint64_t end = bytes(action.offset) + bytes(action.length);
-    for (std::uint64_t at = bytes(action.offset); at < end; at += action.piece) {
+    for (std::uint64_t at = bytes(action.offset); at < end; at += action.stride) {
         Came result = request(ActionKind::write, at, std::min(action.piece, end - at), number);
         if (result.error) {
             result.answer = fmt::format("{} at {}", result.error->name, at);

@@ -142,6 +142,8 @@ TEST(StackSuite, AMistakeIsReportedWhereItIs) {
                      "    expect: any", "it has to be recorded"},
              Mistake{"scenarios.yaml", "then: unchanged, rule: WRITE-PAST-END",
                      "then: ^leaks, rule: WRITE-PAST-END", "'leaks' cannot come of 'container'"},
+             Mistake{"scenarios.yaml", "piece: 4KiB, stride: 64KiB", "piece: 4KiB, stride: 1KiB",
+                     "the next one begins behind it"},
              Mistake{"suite.yaml", "where: { growth: auto", "where: ^{ grow: plain, growth: auto",
                      "only the server's knobs"},
              Mistake{"suite.yaml", "  peer: reference-server\n", "  peer: ^reference-serve\n",
