@@ -108,7 +108,7 @@ ClientOutcome DiskProcess::command(ActionKind kind, Placeholders values, Deadlin
     io_->finish(deadline);
     values.texts.insert(values_.texts.begin(), values_.texts.end());
     ClientOutcome outcome = send_all(client_.daemon->commands.at(kind), values, deadline);
-    if (const ClientOutcome again = connect(deadline); again.error && !outcome.error) {
+    if (ClientOutcome again = connect(deadline); again.error && !outcome.error) {
         look_after_daemon();
         return again;
     }

@@ -73,7 +73,7 @@ Came StackSteps::carry_out(const Action& action, std::uint64_t number) {
                       place_.scratch / "q", place_.logs, place_.programs});
         return came(process_->open(deadline()));
     case ActionKind::close: {
-        const Came result = came(process_->close(deadline()));
+        Came result = came(process_->close(deadline()));
         process_.reset();
         not_durable_.clear();
         return result;
@@ -142,7 +142,7 @@ Came StackSteps::create(const Action& action, std::uint64_t number) {
         told.lists["backing"] = {"-b", base.string(), "-F", "raw"};
         disk_ = DiskModel(setup(true));
     }
-    const Came result = came(tool(action, number, told));
+    Came result = came(tool(action, number, told));
     container_ = fs::file_size(server_.image());
     return result;
 }
@@ -239,7 +239,7 @@ Came StackSteps::convert(const Action& action, std::uint64_t number) {
     source.filled = true;
     make_image(from, Image::raw, source, place_.scratch);
     told.texts["from"] = from.string();
-    const Came result = came(tool(action, number, told));
+    Came result = came(tool(action, number, told));
     copied_.emplace(setup(true));
     disk_.forget(0, size_);
     if (!result.error) {
