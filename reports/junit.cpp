@@ -204,10 +204,11 @@ void add_properties(pugi::xml_node test_case, const RunResult& run, const CaseRe
     }
 }
 
-void add_case(pugi::xml_node suite, const RunResult& run, const CaseResult& result, Outcome outcome) {
+void add_case(pugi::xml_node suite, const RunResult& run, const CaseResult& result,
+              const std::string& test_name, Outcome outcome) {
     auto test_case = suite.append_child("testcase");
     set(test_case, "classname", result.server.name + "." + result.client.name);
-    set(test_case, "name", case_name(result));
+    set(test_case, "name", test_name);
     set_time(test_case, result.seconds);
     add_properties(test_case, run, result);
     if (outcome == Outcome::failed || outcome == Outcome::errored) {
@@ -280,6 +281,7 @@ Counts add_pair(pugi::xml_node root, const RunResult& run, const JunitOptions& o
         add_property(properties, key, value);
     }
     Counts counts;
+    std::map<std::string, std::size_t> named;
     for (const auto* result : cases) {
         if (!result->members.empty()) {
             add_members(suite, *result, counts);
@@ -287,7 +289,12 @@ Counts add_pair(pugi::xml_node root, const RunResult& run, const JunitOptions& o
         }
         const auto outcome = outcome_of(*result, options);
         counts.add(outcome, std::max(result->seconds, 0.0));
-        add_case(suite, run, *result, outcome);
+        // Of a scenario of which many cases were made few, several may be left.
+        auto test_name = case_name(*result);
+        if (const std::size_t before = named[test_name]++; before > 0) {
+            test_name += fmt::format(" ({})", before + 1);
+        }
+        add_case(suite, run, *result, test_name, outcome);
     }
     set_suite_counts(suite, counts);
     return counts;

@@ -138,7 +138,9 @@ RunResult merge(std::vector<RunResult> shards) {
         unite_by_id(out.deviations, std::move(shard.deviations));
         unite_by_id(out.requirements, std::move(shard.requirements));
         append(out.tables, std::move(shard.tables));
-        append(out.questions, std::move(shard.questions));
+        for (EvidenceQuestion& question : shard.questions) {
+            add_question(out, std::move(question));
+        }
     }
     out.peers = peers.take();
     drop_what_was_seen(out);

@@ -1,8 +1,22 @@
 #include "reports/result.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 namespace reports {
+
+void add_question(RunResult& run, EvidenceQuestion question) {
+    const auto known = std::ranges::find(run.questions, question.question, &EvidenceQuestion::question);
+    if (known == run.questions.end()) {
+        run.questions.push_back(std::move(question));
+        return;
+    }
+    std::ranges::move(question.tables, std::back_inserter(known->tables));
+    if (known->beyond.empty()) {
+        known->beyond = std::move(question.beyond);
+    }
+}
 
 const char* name(Verdict verdict) {
     switch (verdict) {

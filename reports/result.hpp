@@ -162,6 +162,9 @@ struct RunResult {
     bool operator==(const RunResult&) const = default;
 };
 
+/// Adds what a suite says to a question. What several suites say to one stands together.
+void add_question(RunResult& run, EvidenceQuestion question);
+
 /// "pass", "fail", …
 [[nodiscard]] const char* name(Verdict verdict);
 /// "none", "server", "client", "undecided"

@@ -253,54 +253,6 @@ Expectation read_expectation(const YamlNode& node, StepKind kind) {
     return result;
 }
 
-/// The identifier of a requirement that the catalogue has.
-std::string read_rule(const YamlNode& node, const Requirements& requirements) {
-    if (!requirements.contains(node.text())) {
-        std::vector<std::string> ids;
-        for (const auto& [id, requirement] : requirements) {
-            ids.push_back(id);
-        }
-        node.fail(fmt::format("the requirement '{}' is not in the catalogue{}", node.text(),
-                              did_you_mean(node.text(), ids)));
-    }
-    return node.text();
-}
-
-std::vector<ExpectationRow> read_rows(YamlMap& map, StepKind kind, const FactVocabulary& facts,
-                                      const Requirements& requirements) {
-    std::vector<ExpectationRow> rows;
-    const auto plain = map.optional("expect");
-    const auto table = map.optional("expect-when");
-    if (plain && table) {
-        table->fail("a step has either 'expect' or 'expect-when'");
-    }
-    if (table) {
-        for (const YamlNode& item : table->list()) {
-            YamlMap row = item.map();
-            rows.push_back({facts.conditions(row.required("when"), ""),
-                            read_expectation(row.required("then"), kind), "", item.position()});
-            row.optional("rule",
-                         [&](const YamlNode& value) { rows.back().rule = read_rule(value, requirements); });
-            row.finish();
-        }
-        if (rows.empty()) {
-            table->fail("a table needs at least one row");
-        }
-        check_table(rows, facts, *table);
-        return rows;
-    }
-    ExpectationRow row;
-    if (plain) {
-        row.then = read_expectation(*plain, kind);
-        row.position = plain->position();
-    } else {
-        row.then.ok = true;
-        row.position = map.node().position();
-    }
-    rows.push_back(std::move(row));
-    return rows;
-}
-
 void read_range(YamlMap& arguments, Step& step, bool repeats) {
     if (step.kind == StepKind::read || step.kind == StepKind::write) {
         arguments.optional("whole", [&](const YamlNode& value) { step.whole = value.boolean(); });
@@ -392,7 +344,8 @@ Step read_step(const YamlNode& node, const std::string& default_rule, const Fact
             read_arguments(*arguments, step);
         }
     }
-    step.rows = read_rows(map, step.kind, facts, requirements);
+    step.rows = read_rows(map, facts, requirements,
+                          [&](const YamlNode& value) { return read_expectation(value, step.kind); });
     map.optional("rule", [&](const YamlNode& value) { step.rule = read_rule(value, requirements); });
     map.optional("rule-on-error",
                  [&](const YamlNode& value) { step.rule_on_error = read_rule(value, requirements); });
@@ -575,6 +528,53 @@ void check_table(const std::vector<ExpectationRow>& rows, const FactVocabulary& 
                 fmt::format("the table is ambiguous: {} rows are for {}", meets, describe(combination)));
         }
     });
+}
+
+std::string read_rule(const YamlNode& node, const Requirements& requirements) {
+    if (!requirements.contains(node.text())) {
+        std::vector<std::string> ids;
+        for (const auto& [id, requirement] : requirements) {
+            ids.push_back(id);
+        }
+        node.fail(fmt::format("the requirement '{}' is not in the catalogue{}", node.text(),
+                              did_you_mean(node.text(), ids)));
+    }
+    return node.text();
+}
+
+std::vector<ExpectationRow> read_rows(YamlMap& map, const FactVocabulary& facts,
+                                      const Requirements& requirements, const ReadExpectation& read) {
+    std::vector<ExpectationRow> rows;
+    const auto plain = map.optional("expect");
+    const auto table = map.optional("expect-when");
+    if (plain && table) {
+        table->fail("a step has either 'expect' or 'expect-when'");
+    }
+    if (table) {
+        for (const YamlNode& item : table->list()) {
+            YamlMap row = item.map();
+            rows.push_back({facts.conditions(row.required("when"), ""), read(row.required("then")), "",
+                            item.position()});
+            row.optional("rule",
+                         [&](const YamlNode& value) { rows.back().rule = read_rule(value, requirements); });
+            row.finish();
+        }
+        if (rows.empty()) {
+            table->fail("a table needs at least one row");
+        }
+        check_table(rows, facts, *table);
+        return rows;
+    }
+    ExpectationRow row;
+    if (plain) {
+        row.then = read(*plain);
+        row.position = plain->position();
+    } else {
+        row.then.ok = true;
+        row.position = map.node().position();
+    }
+    rows.push_back(std::move(row));
+    return rows;
 }
 
 std::vector<Scenario> load_scenarios(const YamlNode& document, const FactVocabulary& facts,

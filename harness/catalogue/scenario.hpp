@@ -8,6 +8,7 @@
 #include "harness/catalogue/yaml.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -137,6 +138,17 @@ struct Scenario {
 /// Reads a scenario file, which holds a list of scenarios.
 [[nodiscard]] std::vector<Scenario> load_scenarios(const YamlNode& document, const FactVocabulary& facts,
                                                    const Requirements& requirements);
+
+/// The identifier of a requirement that the catalogue has; any other is refused at its place.
+[[nodiscard]] std::string read_rule(const YamlNode& node, const Requirements& requirements);
+
+/// Reads what `expect`, or `then` in a row of a table, says.
+using ReadExpectation = std::function<Expectation(const YamlNode&)>;
+
+/// Reads `expect`, or the checked table `expect-when`, of a step; without either, success is expected.
+[[nodiscard]] std::vector<ExpectationRow> read_rows(YamlMap& map, const FactVocabulary& facts,
+                                                    const Requirements& requirements,
+                                                    const ReadExpectation& read);
 
 /// Checks that every combination of the facts that the rows name meets exactly one row. Throws CatalogueError
 /// that names a combination which meets none or several.

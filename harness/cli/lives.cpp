@@ -76,7 +76,8 @@ void run_lives(const std::string& suite_name, const CommonOptions& common, const
     const LifeSuite suite = load_life_suite(folder / "exhaustive.yaml");
     if (suite.name != suite_name) {
         throw SelectionError(
-            fmt::format("--suite {}: there are interop, resize-clients, resize-servers, resize-pairs and {}",
+            fmt::format("--suite {}: there are interop, resize-clients, resize-servers, resize-pairs, "
+                        "qcow2-stacks, qcow2-stacks-brief and {}",
                         suite_name, suite.name));
     }
     const Knobs knobs = Knobs::load(common.scenarios / "knobs.yaml");

@@ -150,7 +150,9 @@ int run(int argc, char** argv) {
             "What to run: interop, the released peers against each other; resize-exhaustive, every "
             "combination of the RESIZE knobs; resize-clients, released clients on every configuration of the "
             "server; resize-servers, released servers with every configuration of the client; "
-            "resize-pairs, two clients on one export. May be repeated; default interop")
+            "resize-pairs, two clients on one export; qcow2-stacks, qcow2 images parsed by the server and by "
+            "the "
+            "client, with qcow2-stacks-brief as a short part of it. May be repeated; default interop")
         ->type_name("SUITE");
     add_selection(*run_app, run_options.selection, pairs);
     run_app

@@ -33,7 +33,24 @@ const std::map<std::string, std::string>& suite_folders() {
     return folders;
 }
 
-/// Removes the logs of cases that nobody has a question about, which are thousands of folders.
+/// Options that have no meaning with this suite; throws SelectionError.
+void check_options(const ReleasedSuite& suite, const RunOptions& options) {
+    const bool server = suite.configured == Side::server;
+    const auto& chosen = server ? options.selection.servers : options.selection.clients;
+    if (!chosen.empty()) {
+        throw SelectionError(fmt::format("--{0} {1}: the suite {2} has one {0}; --knob selects its "
+                                         "configurations",
+                                         server ? "server" : "client", chosen.front(), suite.name));
+    }
+    const auto& faults = server ? options.client_faults : options.server_faults;
+    if (!faults.empty()) {
+        throw SelectionError(fmt::format("--{0}-fault {1}: the {0}s of the suite {2} are released programs",
+                                         server ? "client" : "server", faults.front(), suite.name));
+    }
+}
+
+} // namespace
+
 void remove_dull_logs(const fs::path& out, const std::vector<reports::CaseResult>& cases) {
     for (const reports::CaseResult& result : cases) {
         if (!result.folder.empty() && !reports::is_problem(result.verdict)) {
@@ -52,24 +69,6 @@ void remove_dull_logs(const fs::path& out, const std::vector<reports::CaseResult
         }
     }
 }
-
-/// Options that have no meaning with this suite; throws SelectionError.
-void check_options(const ReleasedSuite& suite, const RunOptions& options) {
-    const bool server = suite.configured == Side::server;
-    const auto& chosen = server ? options.selection.servers : options.selection.clients;
-    if (!chosen.empty()) {
-        throw SelectionError(fmt::format("--{0} {1}: the suite {2} has one {0}; --knob selects its "
-                                         "configurations",
-                                         server ? "server" : "client", chosen.front(), suite.name));
-    }
-    const auto& faults = server ? options.client_faults : options.server_faults;
-    if (!faults.empty()) {
-        throw SelectionError(fmt::format("--{0}-fault {1}: the {0}s of the suite {2} are released programs",
-                                         server ? "client" : "server", faults.front(), suite.name));
-    }
-}
-
-} // namespace
 
 bool is_released_suite(const std::string& name) {
     return suite_folders().contains(name);

@@ -4,6 +4,7 @@
 #include "harness/cli/lives.hpp"
 #include "harness/cli/progress.hpp"
 #include "harness/cli/released.hpp"
+#include "harness/cli/stacks.hpp"
 #include "harness/peers/detect.hpp"
 #include "harness/peers/server_pool.hpp"
 #include "harness/process/errors.hpp"
@@ -176,6 +177,8 @@ int run_command(const CommonOptions& common, RunOptions options) {
         for (const std::string& suite : options.suites) {
             if (is_released_suite(suite)) {
                 run_released(suite, catalogue, versions, common, options, workspace, run);
+            } else if (is_stack_suite(suite)) {
+                run_stacks(suite, catalogue, versions, common, options, workspace, run);
             } else if (suite != interop_suite) {
                 run_lives(suite, common, options, workspace, run);
             }

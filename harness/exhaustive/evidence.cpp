@@ -219,7 +219,7 @@ void Evidence::add_to(reports::RunResult& run, const Knobs& knobs, const Oracle&
         run.tables.push_back(crossing_table(counter, crossing));
     }
     for (const OpenQuestion& open : questions_) {
-        run.questions.push_back(answer(counter, open));
+        reports::add_question(run, answer(counter, open));
     }
 }
 

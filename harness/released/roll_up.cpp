@@ -8,6 +8,7 @@
 
 #include <iterator>
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -86,6 +87,15 @@ CaseResult one_for_all(Group group, Side configured, bool members) {
     return result;
 }
 
+/// The listed deviations of a case. What comes of one may differ in numbers from case to case.
+std::string listed_in(const CaseResult& result) {
+    std::set<std::string> ids;
+    for (const reports::Finding& finding : result.findings) {
+        ids.insert(finding.deviation);
+    }
+    return fmt::format("{}", fmt::join(ids, " "));
+}
+
 } // namespace
 
 std::vector<CaseResult> roll_up(std::vector<CaseResult> cases, Side configured, bool members) {
@@ -100,7 +110,8 @@ std::vector<CaseResult> roll_up(std::vector<CaseResult> cases, Side configured, 
             others.push_back(std::move(result));
             continue;
         }
-        const Key key{released_peer(result, configured), result.scenario, result.verdict, result.reason};
+        const Key key{released_peer(result, configured), result.scenario, result.verdict,
+                      known ? listed_in(result) : result.reason};
         const auto [at, is_new] = index.emplace(key, groups.size());
         if (is_new) {
             groups.push_back({result, 0, 0, {}, {}});

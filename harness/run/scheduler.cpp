@@ -16,18 +16,18 @@ unsigned default_jobs() {
     return 2 * std::max(1U, std::thread::hardware_concurrency());
 }
 
-std::vector<reports::CaseResult> run_cases(const std::vector<Case>& cases, const RunPlace& place,
-                                           unsigned jobs, const OnCase& on_case) {
-    std::vector<reports::CaseResult> results(cases.size());
-    FactBook facts(place);
+std::vector<reports::CaseResult> run_parallel(std::size_t count, unsigned jobs,
+                                              const std::function<reports::CaseResult(std::size_t)>& one,
+                                              const OnCase& on_case) {
+    std::vector<reports::CaseResult> results(count);
     std::atomic<std::size_t> next{0};
     std::mutex mutex;
     std::size_t done = 0;
     bool interrupted = false;
     const auto work = [&] {
-        for (std::size_t index = next++; index < cases.size(); index = next++) {
+        for (std::size_t index = next++; index < count; index = next++) {
             try {
-                results[index] = run_case(cases[index], place, facts);
+                results[index] = one(index);
             } catch (const Interrupted&) {
                 const std::scoped_lock lock(mutex);
                 interrupted = true;
@@ -47,6 +47,13 @@ std::vector<reports::CaseResult> run_cases(const std::vector<Case>& cases, const
         throw Interrupted();
     }
     return results;
+}
+
+std::vector<reports::CaseResult> run_cases(const std::vector<Case>& cases, const RunPlace& place,
+                                           unsigned jobs, const OnCase& on_case) {
+    FactBook facts(place);
+    return run_parallel(
+        cases.size(), jobs, [&](std::size_t index) { return run_case(cases[index], place, facts); }, on_case);
 }
 
 } // namespace harness

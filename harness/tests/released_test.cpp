@@ -166,7 +166,9 @@ TEST(RollUp, KeepsListedDeviationsTogether) {
     deviating.reason = "EINVAL came";
     CaseResult unlisted = deviating;
     unlisted.findings.front().deviation.clear();
-    const std::vector<CaseResult> cases{deviating, deviating, unlisted};
+    CaseResult elsewhere = deviating;
+    elsewhere.reason = "EINVAL came at another byte";
+    const std::vector<CaseResult> cases{deviating, elsewhere, unlisted};
     const std::vector<CaseResult> rolled = roll_up(cases, Side::server, false);
     ASSERT_THAT(rolled, SizeIs(2));
     EXPECT_EQ(rolled[0].reason, "EINVAL came (2 configurations)");

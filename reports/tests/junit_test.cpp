@@ -285,5 +285,18 @@ TEST(Junit, names_what_a_case_stands_for_if_it_was_asked_to) {
     EXPECT_EQ(std::distance(suite.children("testcase").begin(), suite.children("testcase").end()), 2);
 }
 
+TEST(Junit, cases_that_are_left_of_many_have_names_of_their_own) {
+    RunResult run;
+    CaseResult one = sample::broken(Verdict::fail, "s", "c", "x", "listed");
+    one.id = "s/c/x (deviation)";
+    CaseResult other = sample::broken(Verdict::crash, "s", "c", "x", "listed");
+    other.id = "s/c/x (deviation) 2";
+    run.cases = {one, other};
+    const std::string xml = to_junit(run, {});
+    EXPECT_EQ(complaints(xml), "");
+    EXPECT_NE(xml.find("\"x [default, default]\""), std::string::npos);
+    EXPECT_NE(xml.find("\"x [default, default] (2)\""), std::string::npos);
+}
+
 } // namespace
 } // namespace reports

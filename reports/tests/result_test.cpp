@@ -47,5 +47,18 @@ TEST(Result, what_does_not_speak_of_a_peer_is_never_a_deviation) {
     }
 }
 
+TEST(Result, what_several_suites_say_to_one_question_stands_together) {
+    RunResult run;
+    add_question(run, {"first?", {{"one", "", {}, {}}}, ""});
+    add_question(run, {"second?", {}, "beyond"});
+    add_question(run, {"first?", {{"two", "", {}, {}}}, "beyond this"});
+    add_question(run, {"first?", {}, "another"});
+    ASSERT_EQ(run.questions.size(), 2U);
+    ASSERT_EQ(run.questions[0].tables.size(), 2U);
+    EXPECT_EQ(run.questions[0].tables[1].title, "two");
+    EXPECT_EQ(run.questions[0].beyond, "beyond this");
+    EXPECT_EQ(run.questions[1].beyond, "beyond");
+}
+
 } // namespace
 } // namespace reports
