@@ -20,6 +20,17 @@ const char* who(Bound bound) {
     return bound == Bound::server ? "servers" : bound == Bound::client ? "clients" : "both sides";
 }
 
+/// The document that a requirement comes from, for people.
+std::string where(const Requirement& requirement) {
+    if (requirement.document == "resize") {
+        return "docs/resize-extension.md";
+    }
+    if (requirement.document == "extension-ext-header") {
+        return "the NBD specification, doc/proto.md of the branch extension-ext-header";
+    }
+    return "the NBD specification, doc/" + requirement.document;
+}
+
 /// The scenarios with a step that holds a peer to the requirement.
 std::set<std::string> scenarios_for(const Catalogue& catalogue, const std::string& id) {
     std::set<std::string> names;
@@ -72,11 +83,15 @@ int explain_command(const CommonOptions& common, const std::string& requirement)
         std::ranges::find(enforced, requirement, &wire::Enforced::requirement) != enforced.end();
     fmt::print("{} ({}, binds {})\n  {}\n", what.id, what.level == Level::must ? "MUST" : "SHOULD",
                who(what.bound), what.text);
-    fmt::print("where it stands:   {}, {}\n",
-               what.id.starts_with("RZ-") ? "docs/resize-extension.md" : "the NBD specification",
-               what.section);
+    fmt::print("where it stands:   {}, {}\n", where(what), what.section);
+    if (!what.untestable.empty()) {
+        fmt::print("not testable:      {}\n", what.untestable);
+    }
+    if (!what.ambiguous.empty()) {
+        fmt::print("two readings:      {}\n", what.ambiguous);
+    }
     fmt::print("on the wire:       {}\n",
-               judged ? "judged in all traffic of every case" : "cannot be seen in the bytes alone");
+               judged ? "judged in all traffic of every case" : "the wire judge has no rule for it");
     const std::set<std::string> scenarios = scenarios_for(catalogue, requirement);
     fmt::print("scenarios:         {}\n",
                scenarios.empty() ? "none asks for it" : fmt::format("{}", fmt::join(scenarios, ", ")));

@@ -54,6 +54,24 @@ TEST(CatalogueLoad, Requirements) {
     EXPECT_EQ(requirements.at("SHARED-DUTY").bound, Bound::both);
 }
 
+TEST(CatalogueLoad, RequirementsSayWhereTheyStandAndWhatHindersATest) {
+    TempCatalogue files;
+    files.write("requirements/more.yaml", R"(document: uri.md
+requirements:
+  INTENTION: { section: s, level: MUST, binds: client, text: t, untestable: It is an intention. }
+  DOUBTFUL: { section: s, level: MUST, binds: client, text: t, ambiguous: This or that. }
+)");
+    const Requirements requirements = files.load().requirements;
+    EXPECT_EQ(requirements.at("READ-DATA").document, "proto.md");
+    EXPECT_EQ(requirements.at("READ-DATA").untestable, "");
+    EXPECT_EQ(requirements.at("READ-DATA").ambiguous, "");
+    EXPECT_EQ(requirements.at("INTENTION").document, "uri.md");
+    EXPECT_EQ(requirements.at("INTENTION").untestable, "It is an intention.");
+    EXPECT_EQ(requirements.at("INTENTION").ambiguous, "");
+    EXPECT_EQ(requirements.at("DOUBTFUL").untestable, "");
+    EXPECT_EQ(requirements.at("DOUBTFUL").ambiguous, "This or that.");
+}
+
 TEST(CatalogueLoad, Facts) {
     const FactVocabulary facts = TempCatalogue().load().facts;
     ASSERT_NE(facts.find("names"), nullptr);

@@ -22,7 +22,8 @@ facts:
   session: { role: client, meaning: keeps one connection for several steps }
 )";
 
-constexpr const char* requirements = R"(requirements:
+constexpr const char* requirements = R"(document: proto.md
+requirements:
   READ-DATA: { section: NBD_CMD_READ, level: MUST, binds: server, text: A read returns what was written. }
 )";
 

@@ -21,10 +21,10 @@ using ::testing::IsEmpty;
 constexpr std::uint64_t export_size = 1U << 20;
 
 const Requirements requirements{
-    {"MUST-SERVER", {"MUST-SERVER", "s", Level::must, Bound::server, "t"}},
-    {"SHOULD-SERVER", {"SHOULD-SERVER", "s", Level::should, Bound::server, "t"}},
-    {"MUST-CLIENT", {"MUST-CLIENT", "s", Level::must, Bound::client, "t"}},
-    {"MUST-BOTH", {"MUST-BOTH", "s", Level::must, Bound::both, "t"}},
+    {"MUST-SERVER", {"MUST-SERVER", "s", Level::must, Bound::server, "t", "proto.md", "", ""}},
+    {"SHOULD-SERVER", {"SHOULD-SERVER", "s", Level::should, Bound::server, "t", "proto.md", "", ""}},
+    {"MUST-CLIENT", {"MUST-CLIENT", "s", Level::must, Bound::client, "t", "proto.md", "", ""}},
+    {"MUST-BOTH", {"MUST-BOTH", "s", Level::must, Bound::both, "t", "proto.md", "", ""}},
 };
 
 Expectation success() {

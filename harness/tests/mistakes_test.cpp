@@ -95,7 +95,23 @@ INSTANTIATE_TEST_SUITE_P(
                 "a text is expected"},
         Mistake{"defined twice", "  CLIENT-DUTY:", "  ^READ-DATA:", "second time"},
         Mistake{"no map", "", "^- a\n- b\n", "a map is expected"},
-        Mistake{"other top key", "requirements:", "^requirement:", "'requirements' is missing"},
+        Mistake{"other top key", "document: proto.md\nrequirements:", "^document: proto.md\nrequirement:",
+                "'requirements' is missing"},
+        Mistake{"document missing", "document: proto.md\n", "", "'document' is missing"},
+        Mistake{"document unknown", "document: proto.md", "document: ^proto",
+                "'proto' is no document with requirements; those are proto.md, uri.md, "
+                "extension-ext-header, resize"},
+        Mistake{"document of one requirement", "    text: Nobody does that.\n",
+                "    text: Nobody does that.\n    ^document: proto.md\n", "'document' is not known here"},
+        Mistake{"untestable misspelt", "    text: Nobody does that.\n",
+                "    text: Nobody does that.\n    ^untestabel: It is an intention.\n",
+                "'untestabel' is not known here (did you mean 'untestable'?)"},
+        Mistake{"untestable without a reason", "    text: Nobody does that.\n",
+                "    text: Nobody does that.\n    ^untestable: ''\n", "'untestable' says nothing"},
+        Mistake{"untestable no text", "    text: Nobody does that.\n",
+                "    text: Nobody does that.\n    untestable: ^[it, is]\n", "a text is expected"},
+        Mistake{"ambiguous without readings", "    text: Nobody does that.\n",
+                "    text: Nobody does that.\n    ^ambiguous: ''\n", "'ambiguous' says nothing"},
         Mistake{"no YAML", "", "requirements: {\n", ""}),
     by_name);
 
@@ -518,8 +534,9 @@ TEST(CatalogueMistakes, AScenarioTwiceNamesBothPlaces) {
 
 TEST(CatalogueMistakes, ARequirementTwice) {
     TempCatalogue files;
-    files.write("requirements/more.yaml",
-                "requirements:\n  ^READ-DATA: { section: s, level: MUST, binds: both, text: t }\n");
+    files.write(
+        "requirements/more.yaml",
+        "document: uri.md\nrequirements:\n  ^READ-DATA: { section: s, level: MUST, binds: both, text: t }\n");
     EXPECT_THAT(files.error(),
                 StartsWith(files.marked() + ": the requirement 'READ-DATA' is defined a second time"));
 }

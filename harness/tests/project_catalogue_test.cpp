@@ -43,7 +43,7 @@ TEST_F(ProjectCatalogue, HasThePeersAndScenariosThatItPromises) {
     }
 }
 
-TEST_F(ProjectCatalogue, EveryRuleIsARequirementAndEveryRequirementIsTested) {
+TEST_F(ProjectCatalogue, WhatIsTestedIsARequirementThatCanBeTested) {
     std::set<std::string> named;
     for (const Scenario& scenario : catalogue_->scenarios) {
         for (const Step& step : scenario.steps) {
@@ -74,7 +74,13 @@ TEST_F(ProjectCatalogue, EveryRuleIsARequirementAndEveryRequirementIsTested) {
         }
     }
     for (const auto& [id, requirement] : catalogue_->requirements) {
-        EXPECT_TRUE(named.contains(id)) << id << " is in the catalogue, but nothing tests it";
+        if (named.contains(id)) {
+            EXPECT_EQ(requirement.untestable, "") << id << " is tested";
+        } else {
+            // The specification is listed in full, tested or not; the draft is this project's own to test.
+            EXPECT_TRUE(requirement.document != "resize" || !requirement.untestable.empty())
+                << id << " is in the catalogue, but nothing tests it";
+        }
     }
 }
 

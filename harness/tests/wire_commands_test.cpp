@@ -1,6 +1,7 @@
 // Transcripts of cases and what can be done with them, as a user does it.
 
 #include "harness/tests/command_line.hpp"
+#include "harness/tests/temp_catalogue.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,6 +14,7 @@ namespace {
 
 using namespace testing_support;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr const char* a_case = "good/reference-client/read-start";
@@ -97,19 +99,40 @@ TEST_F(WireCommands, MistakesAreExplained) {
     EXPECT_THAT(refused({"show", transcript(), "--pcapng", "/no/such/folder/file"}), HasSubstr("--pcapng"));
 }
 
-TEST(Explain, SaysWhereARequirementStandsAndWhatTestsIt) {
+/// What `explain` says of a requirement.
+std::string explained(const std::filesystem::path& scenarios, const std::string& requirement) {
     Launch launch;
-    launch.argv = {NBD_BIN_DIR "/nbd-interop", "--scenarios", NBD_SOURCE_DIR "/scenarios", "explain",
-                   "RZ-CHUNK-1"};
+    launch.argv = {NBD_BIN_DIR "/nbd-interop", "--scenarios", scenarios.string(), "explain", requirement};
     launch.capture_stdout = true;
     Process process = Process::start(launch);
     std::string text;
     while (const auto line = process.read_line(std::chrono::steady_clock::now() + std::chrono::seconds(60))) {
         text += *line + "\n";
     }
+    return text;
+}
+
+TEST(Explain, SaysWhereARequirementStandsAndWhatTestsIt) {
+    const std::string text = explained(NBD_SOURCE_DIR "/scenarios", "RZ-CHUNK-1");
     EXPECT_THAT(text, StartsWith("RZ-CHUNK-1 (MUST, binds both sides)\n"));
+    EXPECT_THAT(text, HasSubstr("docs/resize-extension.md, NBD_REPLY_TYPE_RESIZE"));
     EXPECT_THAT(text, HasSubstr("judged in all traffic"));
     EXPECT_THAT(text, HasSubstr("chunk-too-long"));
+    EXPECT_THAT(text, Not(HasSubstr("not testable")));
+    EXPECT_THAT(text, Not(HasSubstr("two readings")));
+}
+
+TEST(Explain, SaysWhatHindersATest) {
+    TempCatalogue files;
+    files.write("requirements/more.yaml", R"(document: uri.md
+requirements:
+  HIDDEN: { section: Elsewhere, level: MUST, binds: client, text: t, untestable: An intention., ambiguous: A or B. }
+)");
+    const std::string text = explained(files.path(), "HIDDEN");
+    EXPECT_THAT(text, HasSubstr("the NBD specification, doc/uri.md, Elsewhere\n"));
+    EXPECT_THAT(text, HasSubstr("not testable:      An intention.\n"));
+    EXPECT_THAT(text, HasSubstr("two readings:      A or B.\n"));
+    EXPECT_THAT(text, HasSubstr("the wire judge has no rule for it\n"));
 }
 
 } // namespace

@@ -144,6 +144,7 @@ struct EndEvent {
     const State& state;
     Side by = Side::client;
     End how = End::closed;
+    bool in_read = false; ///< amid the data of a simple reply, whose read may have failed by now
 };
 
 /// A side sent bytes that are no message which it may send here.

@@ -109,7 +109,8 @@ void Judge::end(Side by, End how) {
             in.message = in.position;
         }
         ending_ = true;
-        apply(end_rules(), EndEvent{state_, by, how}, by);
+        const bool in_read = by == Side::server && in.bulk > 0 && !state_.chunks();
+        apply(end_rules(), EndEvent{state_, by, how, in_read}, by);
         ending_ = false;
     }
     state_.ended[static_cast<int>(by)] = true;

@@ -64,6 +64,7 @@ void Judge::on_simple_reply(nbd::Bytes bytes) {
     stream(Side::server).next(data ? open->request.length : 0);
     if (reply.error != nbd::Error::none) {
         open->error = reply.error;
+        state_.read_failed = state_.read_failed || open->is(nbd::Command::read);
     }
     finish_reply(close(reply.cookie), true);
 }
@@ -139,23 +140,17 @@ void Judge::on_content(nbd::Bytes bytes) {
 void Judge::on_error(nbd::Bytes bytes) {
     ErrorContent content;
     bool malformed = true;
-    const auto fill = [&](const auto& decoded) {
-        if (decoded.has_value()) {
-            content.error = decoded.value().error;
-            content.message = decoded.value().message;
-            malformed = false;
+    // A message need not fill what there is: it may be shorter than the rest, whatever that holds.
+    const auto decoded = nbd::decode<nbd::AnyErrorChunk>(bytes);
+    if (decoded.has_value()) {
+        const auto& rest = decoded.value().remainder;
+        const bool with_offset = chunk_.type == nbd::ChunkType::error_offset;
+        content.error = decoded.value().error;
+        content.message = decoded.value().message;
+        malformed = with_offset && rest.size() < sizeof(std::uint64_t);
+        if (with_offset && !malformed) {
+            content.offset = nbd::detail::load_big<std::uint64_t>(rest.data());
         }
-        return decoded.has_value();
-    };
-    if (chunk_.type == nbd::ChunkType::error_offset) {
-        const auto decoded = nbd::decode<nbd::ErrorOffsetChunk>(bytes);
-        if (fill(decoded)) {
-            content.offset = decoded.value().offset;
-        }
-    } else if (chunk_.type == nbd::ChunkType::error) {
-        fill(nbd::decode<nbd::ErrorChunk>(bytes));
-    } else {
-        fill(nbd::decode<nbd::AnyErrorChunk>(bytes));
     }
     say(Side::server, [&] {
         return fmt::format("{}: error={} message={}{}", nbd::describe(chunk_), nbd::name(content.error),

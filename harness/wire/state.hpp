@@ -149,6 +149,7 @@ struct State {
     std::uint64_t replies = 0;                 ///< how many simple replies and chunks came
     bool disconnecting = false;                ///< the client sent NBD_CMD_DISC
     bool shut_down = false;                    ///< NBD_ESHUTDOWN came
+    bool read_failed = false; ///< a simple reply has told the error of a read; the server may leave
     /// A payload was asked for or sent that is longer than what works everywhere; a server may take it for an
     /// attack.
     bool huge_payload = false;

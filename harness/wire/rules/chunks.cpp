@@ -46,6 +46,18 @@ bool outside(const OpenRequest& open, std::uint64_t offset, std::uint64_t length
     return offset < open.request.offset || offset > open.end() || length > open.end() - offset;
 }
 
+/// The last extent is no multiple of the minimum block size, but neither is the export, with which it ends.
+bool odd_end(const ChunkEvent& event) {
+    const StatusContent& status = *event.status;
+    if (event.open == nullptr || status.last % event.state.min_block() == 0) {
+        return false;
+    }
+    const std::uint64_t size = event.state.largest_size;
+    const std::uint64_t offset = event.open->request.offset;
+    return offset <= size && status.sum_without_last <= size - offset &&
+           status.last == size - offset - status.sum_without_last;
+}
+
 /// The number of bytes of a chunk that vary, which the maximum payload bounds.
 std::uint64_t variable_part(const ChunkEvent& event) {
     switch (event.chunk.type) {
@@ -249,11 +261,15 @@ constexpr Rule<ChunkEvent> chunk_table[] = {
      }},
     {"STATUS-ALIGNED",
      [](const ChunkEvent& event) {
-         return event.status && event.status->misaligned > 0
-                    ? fmt::format("{} extents are no multiple of the minimum block size {}",
-                                  event.status->misaligned, event.state.min_block())
-                    : Wrong();
-     }},
+         if (!event.status || event.status->misaligned == 0) {
+             return Wrong();
+         }
+         const std::uint64_t wrong = event.status->misaligned - (odd_end(event) ? 1U : 0U);
+         return wrong > 0 ? fmt::format("{} extents are no multiple of the minimum block size {}", wrong,
+                                        event.state.min_block())
+                          : Wrong();
+     },
+     recommended},
     {"STATUS-MANY",
      [](const ChunkEvent& event) {
          return event.status && event.status->extents > nbd::max_status_descriptors

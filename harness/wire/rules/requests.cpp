@@ -279,8 +279,8 @@ constexpr Rule<EndEvent> ends[] = {
      [](const EndEvent& event) {
          const State& state = event.state;
          return when(event.by == Side::server && state.phase == Phase::transmission && !state.disconnecting &&
-                         !state.shut_down && !state.huge_payload && !state.ended_by(Side::client) &&
-                         !state.broken_by(Side::client),
+                         !state.shut_down && !state.huge_payload && !state.read_failed && !event.in_read &&
+                         !state.ended_by(Side::client) && !state.broken_by(Side::client),
                      "the server is gone without a reason");
      }},
     {"DISC-OUTSTANDING",

@@ -268,6 +268,17 @@ std::vector<RuleCase> reply_cases() {
          [](C& c) {
              reading(c).chunk(ChunkType::error, true, {0, 0, 0, 5, 0, 9, 'b', 'a', 'd'});
          }},
+        {"ERROR-LENGTH", server,
+         [](C& c) {
+             reading(c).chunk(ChunkType::error, true, {0, 0, 0, 5, 0, 3, 'b', 'a', 'd', 'x'});
+         },
+         [](C& c) {
+             reading(c).chunk(ChunkType::error, true, {0, 0, 0, 5, 0, 4, 'b', 'a', 'd'});
+         }},
+        {"ERROR-OFFSET-LENGTH", server, read_failed_at,
+         [](C& c) {
+             reading(c).chunk(ChunkType::error_offset, true, {0, 0, 0, 5, 0, 2, 'n', 'o', 0, 0, 0, 0, 0, 0});
+         }},
         {"ERROR-OFFSET-LENGTH", server, read_failed_at,
          [](C& c) {
              reading(c).chunk(ChunkType::error_offset, true, nbd::Buffer{0, 0, 0, 5, 0, 0, 0, 0});

@@ -162,6 +162,15 @@ std::vector<RuleCase> request_cases() {
          [](C& c) { c.simple().request(Command::read, 0, 512).done(nbd::Error::shutdown).leave(); },
          [](C& c) { c.simple().request(Command::read, 0, 512).done(nbd::Error::shutdown).client_ends(); }},
         {"SERVER-NO-HANG-UP", server, read_4k, [](C& c) { c.simple().server_ends(); }},
+        {"SERVER-NO-HANG-UP", server,
+         [](C& c) { c.simple().request(Command::read, 0, 512).done(nbd::Error::io).server_ends(); },
+         [](C& c) { c.simple().request(Command::write, 0, 512).done(nbd::Error::io).server_ends(); }},
+        {"SERVER-NO-HANG-UP", server,
+         [](C& c) {
+             // An error that is found behind a promise of success can only be told by leaving.
+             c.simple().request(Command::read, 0, 4096).done(nbd::Error::none, 512).server_ends();
+         },
+         [](C& c) { c.simple().request(Command::read, 0, 4096).done(nbd::Error::none, 4096).server_ends(); }},
         {"DISC-OUTSTANDING", server,
          [](C& c) {
              c.simple().request(Command::read, 0, 512).done(nbd::Error::none, 512);

@@ -11,6 +11,9 @@
 namespace wire {
 namespace {
 
+using ::testing::HasSubstr;
+using ::testing::Not;
+
 std::vector<RuleCase> all_cases() {
     std::vector<RuleCase> all;
     for (const auto& cases : {handshake_cases(), request_cases(), reply_cases(), resize_cases()}) {
@@ -57,6 +60,22 @@ TEST(Rules, HaveACaseEach) {
 
 TEST(Rules, AreMany) {
     EXPECT_GE(enforced_requirements().size(), 120U);
+}
+
+TEST(Rules, LetAnExtentEndWithAnExportOfOddSize) {
+    constexpr std::uint64_t size = 1024 * 1024 + 256;
+    const auto found = [](const std::vector<nbd::StatusDescriptor>& extents) {
+        Conversation c;
+        c.structured({.size = size,
+                      .block = nbd::InfoBlockSize{nbd::InfoType::block_size, 512, 4096, 1U << 20},
+                      .contexts = {{1, std::string(nbd::base_allocation)}}});
+        c.request(nbd::Command::block_status, size - 4096 - 256, 4096).status(1, extents);
+        return c.told();
+    };
+    EXPECT_THAT(found({{2048, 0}, {2048 + 256, 3}}), Not(HasSubstr("STATUS-ALIGNED")));
+    EXPECT_THAT(found({{2048 + 256, 0}, {1024, 3}}), HasSubstr("STATUS-ALIGNED"));
+    EXPECT_THAT(found({{256, 0}, {2048 + 256, 3}}), HasSubstr("STATUS-ALIGNED"));
+    EXPECT_THAT(found({{2048 + 256, 0}, {2048, 3}}), HasSubstr("STATUS-ALIGNED by the server: 1 extents"));
 }
 
 } // namespace
