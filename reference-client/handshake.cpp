@@ -1,5 +1,6 @@
 #include "reference-client/handshake.hpp"
 
+#include "faults/relay.hpp"
 #include "protocol/transmission.hpp"
 #include "reference-client/failure.hpp"
 
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <poll.h>
 #include <sys/uio.h>
+#include <system_error>
 
 namespace refclient {
 namespace {
@@ -79,6 +81,19 @@ nbd::Buffer exchange(Socket& socket, Negotiation& negotiation, Clock::time_point
     }
 }
 
+/// A socket to the server, with what is to go wrong on it.
+Socket connect(const nbd::Uri& uri, const Options& options, Clock::time_point deadline) {
+    Socket socket = Socket::connect(uri, deadline);
+    if (options.wire_fault == nullptr) {
+        return socket;
+    }
+    try {
+        return Socket(faults::interpose(socket.release(), options.wire_fault->recipe, faults::Side::client));
+    } catch (const std::system_error& error) {
+        throw Failure(FailureKind::local, error.code().value(), error.what());
+    }
+}
+
 } // namespace
 
 Handshaken shake_hands(const nbd::Uri& uri, const Options& options, Goal goal) {
@@ -89,7 +104,7 @@ Handshaken shake_hands(const nbd::Uri& uri, const Options& options, Goal goal) {
     }
     Negotiation negotiation(options, goal, uri.export_name);
     const Clock::time_point deadline = Clock::now() + options.timeout;
-    Socket socket = Socket::connect(uri, deadline);
+    Socket socket = connect(uri, options, deadline);
     nbd::Buffer rest;
     try {
         rest = exchange(socket, negotiation, deadline);

@@ -2,6 +2,7 @@
 
 // How a client wants to talk to a server.
 
+#include "faults/catalogue.hpp"
 #include "protocol/numbers.hpp"
 #include "reference-client/faults.hpp"
 
@@ -57,8 +58,10 @@ struct Options {
     std::chrono::milliseconds timeout = std::chrono::seconds(30);
     /// Called with every message, if set.
     Trace trace;
-    /// Rules to break on purpose.
+    /// Rules of the RESIZE draft to break on purpose.
     Faults faults;
+    /// A rule of the base protocol to break on purpose; null for none.
+    const ::faults::Fault* wire_fault = nullptr;
 };
 
 } // namespace refclient

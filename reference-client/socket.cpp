@@ -167,6 +167,10 @@ void Socket::finish_sending() {
     ::shutdown(descriptor_, SHUT_WR);
 }
 
+int Socket::release() {
+    return std::exchange(descriptor_, -1);
+}
+
 void Socket::close() {
     if (descriptor_ >= 0) {
         ::close(std::exchange(descriptor_, -1));

@@ -40,6 +40,8 @@ class Socket {
     /// Tells the other side that nothing more comes; receiving goes on.
     void finish_sending();
     void close();
+    /// Leaves the descriptor to the caller.
+    [[nodiscard]] int release();
     [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
     [[nodiscard]] int descriptor() const { return descriptor_; }
 

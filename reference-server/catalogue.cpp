@@ -18,11 +18,31 @@ KnobCatalogue::KnobCatalogue(DiskOptions options, std::shared_ptr<Export> own)
 
 KnobCatalogue::~KnobCatalogue() = default;
 
+namespace {
+
+/// Throws std::invalid_argument if a name cannot have this on the wire.
+void check_on_the_wire(const faults::Fault& fault, bool allowed) {
+    if (fault.recipe.before_name) {
+        throw std::invalid_argument(fmt::format(
+            "{} begins before an export is named: give it to the server on its command line", fault.name));
+    }
+    if (!allowed) {
+        throw std::invalid_argument(fmt::format("{} changes what goes over the wire, which export names can "
+                                                "ask for with the option --wire-faults only",
+                                                fault.name));
+    }
+}
+
+} // namespace
+
 KnobCatalogue::Disk KnobCatalogue::make(std::string_view name) {
     const KnobSettings settings = parse_knob_name(name);
     const ReplyStyle most = options_.defaults.replies.value_or(ReplyStyle::extended);
     if (settings.replies.value_or(most) > most) {
         throw std::invalid_argument("replies: this server negotiates less (its option --replies)");
+    }
+    if (settings.on_the_wire != nullptr) {
+        check_on_the_wire(*settings.on_the_wire, options_.wire_faults);
     }
     const DiskPlan plan = plan_disk(settings, options_.defaults, options_.served.block.minimum);
     if (plan.keep && kept_ >= options_.most_kept) {

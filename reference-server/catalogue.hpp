@@ -18,8 +18,9 @@ namespace refserver {
 
 /// How disks are made from names.
 struct DiskOptions {
-    ExportOptions served;  ///< what all of them have; the name is that of the default export
-    KnobSettings defaults; ///< for knobs that a name does not set
+    ExportOptions served;     ///< what all of them have; the name is that of the default export
+    KnobSettings defaults;    ///< for knobs that a name does not set
+    bool wire_faults = false; ///< names may choose what happens to messages on the wire
     /// Disks without a connection that are kept, so that connecting again finds them.
     std::size_t most_idle = 64;
     std::size_t most_kept = 1024;                  ///< disks that ask to stay

@@ -1,5 +1,7 @@
 #include "reference-server/command_line.hpp"
 
+#include "faults/by_name.hpp"
+#include "faults/catalogue.hpp"
 #include "reference-server/resize/knob_names.hpp"
 #include "reference-server/session/strings.hpp"
 #include "reference-server/sizes.hpp"
@@ -43,7 +45,8 @@ KNOB=VALUE with commas between them, and each such name is a disk of its own in 
 comes and dropped some time after the last one left. The knobs are the options below that begin with --growth to
 --smallest, without the dashes, and further
   read-only=yes     backend=file (a temporary one)     keep=yes (the disk stays)     id=ANYTHING (tells disks apart)
-  fault=NAME        breaks a rule of the RESIZE extension; --list-faults tells which there are
+  fault=NAME        breaks a rule; --list-faults tells which there are
+  oddity=NAME       does what is allowed, but unusual; --list-oddities tells what there is
 What a name leaves out is as on the command line. Any other name is refused.
 
 The control socket takes lines: 'resize EXPORT BYTES' changes a size behind the back of the clients and is answered
@@ -138,7 +141,10 @@ void switch_off(Features& features, const std::string& text) {
 /// Options whose text still has to be turned into values.
 struct Texts {
     std::map<std::string, std::string> knobs;
+    std::vector<std::string> faults;
+    std::string oddity;
     bool list_faults = false;
+    bool list_oddities = false;
     std::string memory;
     std::string block_size;
     std::string without;
@@ -260,8 +266,29 @@ void add_resize_options(CLI::App& app, CommandLine& result, Texts& texts) {
     app.add_option("--control", result.control_path, "Unix socket for changes of size from outside")
         ->type_name("PATH")
         ->group(group);
+}
+
+void add_fault_options(CLI::App& app, CommandLine& result, Texts& texts) {
+    const char* group = "What it does wrongly, on purpose";
+    app.add_option("--fault", texts.faults,
+                   "Break a requirement in every connection; may be repeated, but only one may be of the "
+                   "base protocol")
+        ->allow_extra_args(false)
+        ->type_name("NAME")
+        ->group(group);
+    app.add_option("--oddity", texts.oddity, "Do what is allowed, but unusual, in every connection")
+        ->type_name("NAME")
+        ->group(group);
+    app.add_flag(
+           "--wire-faults", result.wire_faults,
+           "Let export names ask for any fault and oddity that begins when the name is known; others are "
+           "refused")
+        ->group(group);
     app.add_flag("--list-faults", texts.list_faults,
-                 "Print the faults for export names: name, broken requirement and what happens; then end")
+                 "Print the faults: name, broken requirement and what happens; then end")
+        ->group(group);
+    app.add_flag("--list-oddities", texts.list_oddities,
+                 "Print the oddities: name, requirement that they are about and what happens; then end")
         ->group(group);
 }
 
@@ -305,7 +332,39 @@ void interpret_knobs(CommandLine& result, const Texts& texts) {
     }
 }
 
+/// Names of the RESIZE draft are knobs; the others stand in the connections.
+void interpret_faults(CommandLine& result, const Texts& texts) {
+    try {
+        for (const std::string& name : texts.faults) {
+            set_knob(result.knobs, "fault", name);
+        }
+        if (!texts.oddity.empty()) {
+            set_knob(result.knobs, "oddity", texts.oddity);
+        }
+    } catch (const std::invalid_argument& error) {
+        reject(fmt::format("--{}", error.what()));
+    }
+    if (result.knobs.on_the_wire != nullptr) {
+        if (result.wire_faults) {
+            reject(fmt::format(
+                "--wire-faults excludes {}: a connection has only one fault or oddity on the wire",
+                result.knobs.on_the_wire->name));
+        }
+        result.server.twist = result.knobs.on_the_wire->recipe;
+    } else if (result.wire_faults) {
+        result.server.twist = faults::chosen_by_name();
+    }
+}
+
+template <class Entries>
+void print_list(const Entries& entries) {
+    for (const auto& entry : entries) {
+        std::cout << entry.name << '\t' << entry.requirement << '\t' << entry.sentence << '\n';
+    }
+}
+
 void interpret(CommandLine& result, const Texts& texts) {
+    interpret_faults(result, texts);
     if (!texts.memory.empty()) {
         result.memory_size = size_argument("--memory", texts.memory);
     }
@@ -365,13 +424,17 @@ Parsed parse_command_line(int argc, const char* const* argv, const std::string& 
     add_listening_options(app, result, texts);
     add_protocol_options(app, result, texts);
     add_resize_options(app, result, texts);
+    add_fault_options(app, result, texts);
     add_running_options(app, result);
     try {
         app.parse(argc, argv);
         if (texts.list_faults) {
-            for (const FaultEntry& fault : all_faults()) {
-                std::cout << fault.name << '\t' << fault.requirement << '\t' << fault.sentence << '\n';
-            }
+            print_list(all_faults());
+            print_list(faults::server_faults());
+            return {std::nullopt, exit_code::success};
+        }
+        if (texts.list_oddities) {
+            print_list(faults::server_oddities());
             return {std::nullopt, exit_code::success};
         }
         interpret(result, texts);

@@ -24,6 +24,7 @@ struct CommandLine {
     std::string control_path;                 ///< empty for no control socket
     ExportOptions served;
     ServerOptions server;
+    bool wire_faults = false;           ///< export names may ask for faults and oddities on the wire
     std::string unix_path;              ///< empty for TCP
     std::optional<std::uint16_t> port;  ///< as given; the default is up to the caller
     std::optional<std::string> address; ///< likewise

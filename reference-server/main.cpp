@@ -111,7 +111,7 @@ int serve(const CommandLine& line) {
         return exit_code::usage;
     }
     const auto own = open_export(line);
-    KnobCatalogue catalogue({line.served, line.knobs}, own);
+    KnobCatalogue catalogue({line.served, line.knobs, line.wire_faults}, own);
     if (own && own->size() != own->backend().size()) {
         fmt::print(stderr,
                    "nbd-resize-server: the last {} bytes are no whole block of {} bytes and are not served\n",

@@ -1,6 +1,7 @@
 #include "drivers/common/loop.hpp"
 #include "drivers/reference/library.hpp"
 #include "reference-client/choices.hpp"
+#include "reference-client/fault_names.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -62,13 +63,11 @@ int main(int argc, char** argv) {
            "--fault",
            [&options](const std::vector<std::string>& names) {
                for (const std::string& name : names) {
-                   options.faults.add(refclient::find_fault(name).value());
+                   refclient::add_fault(options, name);
                }
            },
-           "Break a rule of the RESIZE draft on purpose; may be repeated")
-        ->check([](const std::string& name) {
-            return refclient::find_fault(name) ? std::string() : "there is no fault " + name;
-        })
+           "Break a requirement on purpose; may be repeated, but only one may be of the base protocol")
+        ->check(refclient::fault_problem)
         ->allow_extra_args(false)
         ->type_name("NAME");
     app.add_flag("-v,--verbose", verbose, "Show every message on standard error");

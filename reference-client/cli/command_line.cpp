@@ -3,6 +3,7 @@
 #include "reference-client/choices.hpp"
 #include "reference-client/cli/settings.hpp"
 #include "reference-client/failure.hpp"
+#include "reference-client/fault_names.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -272,9 +273,7 @@ void add_resize_settings(CLI::App& app, Request& request) {
 }
 
 void list_faults() {
-    for (const FaultText& fault : all_faults()) {
-        std::cout << fault.name << '\t' << fault.requirement << '\t' << fault.sentence << '\n';
-    }
+    print_faults(std::cout);
     throw CLI::Success();
 }
 
@@ -283,15 +282,11 @@ void add_faults(CLI::App& app, Request& request) {
            "--fault",
            [&request](const std::vector<std::string>& names) {
                for (const std::string& name : names) {
-                   request.settings.options.faults.add(find_fault(name).value());
+                   add_fault(request.settings.options, name);
                }
            },
-           "Break a rule of the RESIZE draft on purpose; may be repeated")
-        ->check([](const std::string& name) {
-            return find_fault(name)
-                       ? std::string()
-                       : fmt::format("there is no fault {}; --list-faults shows which there are", name);
-        })
+           "Break a requirement on purpose; may be repeated, but only one may be of the base protocol")
+        ->check(fault_problem)
         ->allow_extra_args(false)
         ->type_name("NAME");
     app.add_flag_callback("--list-faults", list_faults,

@@ -187,11 +187,16 @@ TEST(Faults, AreListedAndUsed) {
     const Finished listed = run({"--list-faults"});
     EXPECT_EQ(listed.status, 0);
     EXPECT_THAT(listed.out, HasSubstr("cancel-with-length\tRZ-NOTE-8\tcancels with a length of 1\n"));
+    EXPECT_THAT(listed.out, HasSubstr("request-magic\tREQUEST-MAGIC\t"));
     EXPECT_GE(std::ranges::count(listed.out, '\n'), 15);
     const Finished broken = run({"size", uri(all + ",id=fault"), "--learn", "poll", "--fault",
                                  "query-with-offset", "--fault", "two-forms"});
     EXPECT_EQ(broken.status, 1);
     EXPECT_THAT(broken.err, HasSubstr("NBD_EINVAL"));
+    const Finished on_the_wire =
+        run({"size", uri(all + ",id=wire"), "--learn", "poll", "--fault", "request-magic"});
+    EXPECT_EQ(on_the_wire.status, 1);
+    EXPECT_NE(run({"size", uri(all), "--fault", "no-such"}).status, 0);
 }
 
 TEST(Usage, OfResizingIsExplained) {

@@ -24,6 +24,8 @@ class Descriptor {
 
     [[nodiscard]] int get() const { return number_; }
     [[nodiscard]] bool valid() const { return number_ >= 0; }
+    /// Leaves it to the caller.
+    [[nodiscard]] int release() { return std::exchange(number_, -1); }
     void reset() {
         if (number_ >= 0) {
             ::close(std::exchange(number_, -1));

@@ -1,5 +1,6 @@
 #include "reference-server/net/server.hpp"
 
+#include "faults/relay.hpp"
 #include "reference-server/net/connection.hpp"
 #include "reference-server/net/reactor.hpp"
 #include "reference-server/session/buffers.hpp"
@@ -251,6 +252,9 @@ class Server::Implementation {
                 const int on = 1;
                 ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
             }
+            if (options_.twist && !interpose(socket)) {
+                continue;
+            }
             ++connections_;
             if (!std::exchange(ticking_, true)) {
                 reactor_.tick_while([this] { return tick(); });
@@ -259,6 +263,17 @@ class Server::Implementation {
                 std::min_element(threads_.begin(), threads_.end(),
                                  [](const auto& a, const auto& b) { return a->load() < b->load(); });
             (*least)->adopt(std::move(socket), make_trace(++accepted_));
+        }
+    }
+
+    /// Puts the twist between the client and its session; false if the client is lost by it.
+    bool interpose(Descriptor& socket) {
+        try {
+            socket = Descriptor(faults::interpose(socket.release(), *options_.twist, faults::Side::server));
+            return true;
+        } catch (const std::system_error& error) {
+            fmt::print(stderr, "nbd-resize-server: a connection was given up: {}\n", error.what());
+            return false;
         }
     }
 

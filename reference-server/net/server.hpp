@@ -1,5 +1,6 @@
 #pragma once
 
+#include "faults/twist.hpp"
 #include "reference-server/export.hpp"
 #include "reference-server/net/listener.hpp"
 #include "reference-server/session/agreement.hpp"
@@ -7,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace refserver {
@@ -19,6 +21,7 @@ struct ServerOptions {
     std::size_t max_connections = 0;          ///< more wait to be accepted; 0 for no limit
     std::chrono::seconds handshake_limit{60}; ///< for the whole handshake of a connection; 0 for no limit
     std::chrono::seconds shutdown_limit{5};   ///< how long requests in progress may take at the end
+    std::optional<faults::Recipe> twist;      ///< stands in every connection
     bool verbose = false;                     ///< every message is told on standard error
 };
 

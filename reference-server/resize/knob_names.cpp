@@ -53,6 +53,17 @@ bool choose(std::optional<Value>& into, std::string_view text, const std::array<
     return true;
 }
 
+/// Takes a fault or an oddity of the wire; false if there is none of this name.
+bool put_on_the_wire(KnobSettings& settings, std::span<const faults::Fault> all, std::string_view name) {
+    const faults::Fault* const found = faults::find(all, name);
+    if (found != nullptr && settings.on_the_wire != nullptr) {
+        reject(fmt::format("{} and {}: a connection has only one fault or oddity on the wire",
+                           settings.on_the_wire->name, name));
+    }
+    settings.on_the_wire = found != nullptr ? found : settings.on_the_wire;
+    return found != nullptr;
+}
+
 constexpr std::array growths{Choice<Growth>{"none", Growth::none},
                              Choice<Growth>{"explicit", Growth::explicit_},
                              Choice<Growth>{"auto", Growth::automatic}, Choice<Growth>{"both", Growth::both}};
@@ -116,9 +127,12 @@ constexpr std::array knobs{
              if (fault) {
                  s.faults.set(static_cast<std::size_t>(*fault));
              }
-             return fault.has_value();
+             return fault.has_value() || put_on_the_wire(s, faults::server_faults(), v);
          },
          true},
+    Knob{
+        "oddity", "a name that --list-oddities tells",
+        [](KnobSettings& s, std::string_view v) { return put_on_the_wire(s, faults::server_oddities(), v); }},
 };
 
 const Knob& find(std::string_view key) {

@@ -3,6 +3,7 @@
 // The server's knobs (docs/resize-extension.md, The knobs): what can be set, what fits together, and what
 // follows from what is left out.
 
+#include "faults/catalogue.hpp"
 #include "reference-server/resize/faults.hpp"
 #include "reference-server/session/reply_style.hpp"
 
@@ -75,6 +76,7 @@ struct KnobSettings {
     std::optional<DiskKind> backend;
     std::optional<bool> keep;
     FaultSet faults;
+    const ::faults::Fault* on_the_wire = nullptr; ///< a fault or an oddity of the room faults/
 
     static constexpr std::uint64_t no_limit = ~std::uint64_t{0};
 };

@@ -178,6 +178,41 @@ TEST(CommandLine, lists_faults) {
     EXPECT_NE(outcome.output.find("info-too-long\tRZ-INFO-3\t"), std::string::npos) << outcome.output;
 }
 
+TEST(CommandLine, lists_faults_and_oddities_of_the_wire) {
+    const Outcome listed = parse({"--list-faults"});
+    EXPECT_NE(listed.output.find("greeting-magic\tGREETING-MAGIC\t"), std::string::npos) << listed.output;
+    const Outcome oddities = parse({"--list-oddities"});
+    EXPECT_EQ(oddities.parsed.exit_code, exit_code::success);
+    EXPECT_NE(oddities.output.find("bytes-one-by-one\t"), std::string::npos) << oddities.output;
+}
+
+TEST(CommandLine, takes_faults_of_both_kinds) {
+    const Outcome outcome = parse({"--fault", "greeting-magic", "--fault", "info-too-long"});
+    ASSERT_TRUE(outcome.parsed.command_line) << outcome.errors;
+    EXPECT_TRUE(outcome.parsed.command_line->server.twist);
+    EXPECT_TRUE(
+        outcome.parsed.command_line->knobs.faults.test(static_cast<std::size_t>(Fault::info_too_long)));
+    EXPECT_TRUE(parse({"--oddity", "bytes-one-by-one"}).parsed.command_line->server.twist);
+    EXPECT_TRUE(parse({"--wire-faults"}).parsed.command_line->server.twist);
+    EXPECT_FALSE(parse({"--fault", "info-too-long"}).parsed.command_line->server.twist);
+}
+
+TEST(CommandLine, refuses_faults_that_do_not_fit) {
+    const std::vector<std::vector<const char*>> cases{
+        {"--fault", "no-such"},
+        {"--oddity", "greeting-magic"},
+        {"--fault", "greeting-magic", "--fault", "greeting-style"},
+        {"--fault", "greeting-magic", "--oddity", "bytes-one-by-one"},
+        {"--fault", "greeting-magic", "--wire-faults"},
+    };
+    for (const auto& arguments : cases) {
+        const Outcome outcome = parse(arguments);
+        EXPECT_FALSE(outcome.parsed.command_line) << outcome.errors;
+        EXPECT_EQ(outcome.parsed.exit_code, exit_code::usage);
+        EXPECT_NE(outcome.errors.find(arguments[1]), std::string::npos) << outcome.errors;
+    }
+}
+
 TEST(CommandLine, help_and_version_go_to_standard_output) {
     const Outcome help = parse({"--help"});
     EXPECT_FALSE(help.parsed.command_line);

@@ -112,6 +112,10 @@ TEST(Knobs, bad_names_are_explained) {
         {"read-only=maybe", "yes or no"},
         {"backend=tape", "memory or file"},
         {"fault=nosuch", "--list-faults"},
+        {"oddity=nosuch", "--list-oddities"},
+        {"fault=write-lost", "--wire-faults"},
+        {"fault=greeting-magic", "before an export is named"},
+        {"fault=write-lost,fault=read-byte-early", "only one fault or oddity"},
         {std::string("growth=\x01\xff\"", 10), "\\xff"},
         {"size=" + std::string(4000, '9'), "…"},
         {std::string(4000, 'a') + "=1", "…"},
@@ -138,6 +142,14 @@ TEST(Knobs, a_name_is_a_disk) {
     EXPECT_TRUE(catalogue.find("id=" + std::string(3000, 'i')).served);
     EXPECT_TRUE(catalogue.find("").served);
     EXPECT_EQ(catalogue.list().size(), 1U);
+}
+
+TEST(Knobs, names_may_put_faults_on_the_wire) {
+    DiskOptions options;
+    options.wire_faults = true;
+    KnobCatalogue catalogue(options);
+    EXPECT_TRUE(catalogue.find("fault=write-lost,size=1KiB").served);
+    EXPECT_FALSE(catalogue.find("fault=greeting-magic").served);
 }
 
 TEST(Knobs, names_ask_for_no_more_than_the_server_negotiates) {

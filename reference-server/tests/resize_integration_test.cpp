@@ -305,14 +305,14 @@ TEST(ResizeProgram, lists_its_faults) {
     const Folder folder;
     const Result listed = run({server, "--list-faults"}, folder);
     EXPECT_EQ(listed.code, 0);
-    int lines = 0;
+    int of_the_draft = 0;
     std::istringstream text(listed.output);
-    for (std::string line; std::getline(text, line); ++lines) {
+    for (std::string line; std::getline(text, line);) {
         const auto tab = line.find('\t');
-        EXPECT_EQ(line.substr(tab + 1, 3), "RZ-") << line;
+        of_the_draft += line.substr(tab + 1, 3) == "RZ-" ? 1 : 0;
         EXPECT_NE(line.find('\t', tab + 1), std::string::npos) << line;
     }
-    EXPECT_GE(lines, 45);
+    EXPECT_GE(of_the_draft, 45);
 }
 
 } // namespace

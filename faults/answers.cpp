@@ -1,0 +1,87 @@
+#include "faults/answers.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace faults {
+namespace {
+
+/// A read that is answered here has at most this many bytes, whatever the client asks for.
+constexpr std::uint64_t most_data = std::uint64_t{64} << 20;
+
+} // namespace
+
+OptionReply option_reply(nbd::Option option, nbd::OptionReplyType type, nbd::Buffer payload) {
+    OptionReply reply;
+    reply.option = option;
+    reply.type = type;
+    reply.payload = std::move(payload);
+    return reply;
+}
+
+OptionReply option_reply(nbd::Option option, nbd::OptionReplyType type, std::string_view text) {
+    return option_reply(option, type, nbd::Buffer(text.begin(), text.end()));
+}
+
+Chunk chunk(const Conversation& told, const Request& request, nbd::ChunkType type, nbd::Buffer payload,
+            bool last) {
+    Chunk made;
+    made.style = told.style();
+    made.magic = told.extended ? nbd::extended_reply_magic : nbd::structured_reply_magic;
+    made.flags = last ? nbd::reply_flag::done : std::uint16_t{0};
+    made.type = type;
+    made.cookie = request.cookie;
+    made.offset = request.offset;
+    made.payload = std::move(payload);
+    return made;
+}
+
+Chunk data_chunk(const Conversation& told, const Request& request, std::uint64_t offset,
+                 const nbd::Buffer& data, bool last) {
+    nbd::Buffer payload = nbd::encode(nbd::OffsetData{offset});
+    payload.insert(payload.end(), data.begin(), data.end());
+    return chunk(told, request, nbd::ChunkType::offset_data, std::move(payload), last);
+}
+
+Chunk error_chunk(const Conversation& told, const Request& request, nbd::Error error, bool last,
+                  std::string_view text) {
+    return chunk(told, request, nbd::ChunkType::error, nbd::encode(nbd::ErrorChunk{error, std::string(text)}),
+                 last);
+}
+
+Message success(const Conversation& told, const Request& request) {
+    if (told.chunks()) {
+        return chunk(told, request, nbd::ChunkType::none, {}, true);
+    }
+    return Reply{nbd::simple_reply_magic, nbd::Error::none, request.cookie};
+}
+
+Message failure(const Conversation& told, const Request& request, nbd::Error error) {
+    if (told.chunks()) {
+        return error_chunk(told, request, error, true);
+    }
+    return Reply{nbd::simple_reply_magic, error, request.cookie};
+}
+
+Message content(const Conversation& told, const Request& request, nbd::Buffer data) {
+    if (told.chunks()) {
+        return data_chunk(told, request, request.offset, data, true);
+    }
+    return Reply{nbd::simple_reply_magic, nbd::Error::none, request.cookie, std::move(data)};
+}
+
+Message any_success(const Conversation& told, const Request& request, std::uint8_t fill) {
+    if (request.type == nbd::Command::read) {
+        return content(told, request,
+                       nbd::Buffer(static_cast<std::size_t>(std::min(request.length, most_data)), fill));
+    }
+    return success(told, request);
+}
+
+bool changes_disk(nbd::Command command) {
+    return command == nbd::Command::write || command == nbd::Command::trim ||
+           command == nbd::Command::write_zeroes;
+}
+
+} // namespace faults

@@ -1,0 +1,38 @@
+#pragma once
+
+// Messages that stand in for those of a server, in the style that was agreed.
+
+#include "faults/twist.hpp"
+
+#include <string_view>
+
+namespace faults {
+
+/// A reply to an option.
+[[nodiscard]] OptionReply option_reply(nbd::Option option, nbd::OptionReplyType type,
+                                       nbd::Buffer payload = {});
+/// The same with a string as its data, such as an error with a message.
+[[nodiscard]] OptionReply option_reply(nbd::Option option, nbd::OptionReplyType type, std::string_view text);
+
+/// A chunk of the reply to a request; `last`: with the flag DONE.
+[[nodiscard]] Chunk chunk(const Conversation& told, const Request& request, nbd::ChunkType type,
+                          nbd::Buffer payload, bool last);
+/// Data of a read, from this offset of the export.
+[[nodiscard]] Chunk data_chunk(const Conversation& told, const Request& request, std::uint64_t offset,
+                               const nbd::Buffer& data, bool last);
+/// An error chunk.
+[[nodiscard]] Chunk error_chunk(const Conversation& told, const Request& request, nbd::Error error, bool last,
+                                std::string_view text = {});
+/// Success of a request that has no data.
+[[nodiscard]] Message success(const Conversation& told, const Request& request);
+/// The whole reply to a request that fails.
+[[nodiscard]] Message failure(const Conversation& told, const Request& request, nbd::Error error);
+/// The whole reply to a read.
+[[nodiscard]] Message content(const Conversation& told, const Request& request, nbd::Buffer data);
+/// The whole reply to a read or another request that succeeds; a read gets this byte all over.
+[[nodiscard]] Message any_success(const Conversation& told, const Request& request, std::uint8_t fill = 0);
+
+/// True for the commands that write (Ordering of messages and writes).
+[[nodiscard]] bool changes_disk(nbd::Command command);
+
+} // namespace faults

@@ -1,0 +1,42 @@
+#include "faults/catalogue.hpp"
+
+#include "faults/tables.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace faults {
+namespace {
+
+Table joined(std::initializer_list<Table (*)()> parts) {
+    Table all;
+    for (const auto part : parts) {
+        Table some = part();
+        std::move(some.begin(), some.end(), std::back_inserter(all));
+    }
+    return all;
+}
+
+} // namespace
+
+std::span<const Fault> server_faults() {
+    static const Table all = joined({greeting_faults, reply_faults});
+    return all;
+}
+
+std::span<const Fault> client_faults() {
+    static const Table all = joined({client_request_faults});
+    return all;
+}
+
+std::span<const Fault> server_oddities() {
+    static const Table all = joined({reply_oddities});
+    return all;
+}
+
+const Fault* find(std::span<const Fault> faults, std::string_view name) {
+    const auto found = std::ranges::find(faults, name, &Fault::name);
+    return found == faults.end() ? nullptr : &*found;
+}
+
+} // namespace faults

@@ -1,0 +1,31 @@
+#pragma once
+
+// All faults and oddities, by name.
+
+#include "faults/twist.hpp"
+
+#include <span>
+#include <string_view>
+
+namespace faults {
+
+/// One way in which a program breaks a requirement of the specification; or, of an oddity, one in which it
+/// makes use of what the specification allows but programs seldom do.
+struct Fault {
+    std::string_view name;        ///< for command lines, "reply-cookie-off-by-one"
+    std::string_view requirement; ///< the one that is broken; of an oddity, the one that it is about
+    std::string_view sentence;    ///< what the program does, for people
+    Recipe recipe;
+};
+
+/// In the order of the specification.
+[[nodiscard]] std::span<const Fault> server_faults();
+/// In the order of the specification.
+[[nodiscard]] std::span<const Fault> client_faults();
+/// Legal, but unusual: clients have to put up with it.
+[[nodiscard]] std::span<const Fault> server_oddities();
+
+/// The one of this name; null if there is none.
+[[nodiscard]] const Fault* find(std::span<const Fault> faults, std::string_view name);
+
+} // namespace faults
