@@ -1,0 +1,82 @@
+#pragma once
+
+// Conformance cases for clients, as data: which server a client meets, and what has to come of it.
+
+#include "harness/catalogue/requirement.hpp"
+#include "harness/catalogue/yaml.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace harness::check {
+
+/// What the reference server is for a case.
+struct ClientServer {
+    /// What its disk holds.
+    enum class Content {
+        pattern, ///< bytes that depend on their offset, and no hole
+        sparse,  ///< pattern and holes by turns, 64 KiB each
+        zeroes,  ///< memory that nobody has written to
+    };
+    std::string fault;                ///< `nbd-resize-server --fault`; empty for none
+    std::string oddity;               ///< `nbd-resize-server --oddity`; empty for none
+    std::vector<std::string> options; ///< further words of its command line
+    std::string export_name;
+    std::uint64_t size = std::uint64_t{1} << 20; ///< bytes
+    Content content = Content::pattern;
+
+    /// The server without fault and oddity.
+    [[nodiscard]] ClientServer well_behaved() const;
+    /// What is special about it, for people: "--replies simple, size 513"; empty if nothing is.
+    [[nodiscard]] std::string describe() const;
+    bool operator==(const ClientServer&) const = default;
+};
+
+/// A conformance case.
+struct ClientCase {
+    enum class Wants {
+        tolerates, ///< the client does its work as on a well-behaved server
+        rejects,   ///< the client does not report success
+        survives,  ///< either; but no crash, no hang, no growth without bound
+    };
+    std::string name;
+    std::string title;
+    std::string section; ///< of the specification
+    /// Requirements that bind clients. The first is the one that a client has broken that does not do what the
+    /// case wants.
+    std::vector<std::string> tests;
+    /// The requirement that the server breaks, where no requirement binds the client to notice: a client that
+    /// does not is warned about only. Empty if there is none.
+    std::string breaks;
+    ClientServer server;
+    /// Options and commands; the client has to have sent one of them for the case to say anything. Empty: any
+    /// client will do.
+    std::vector<std::string> bites;
+    Wants wants = Wants::tolerates;
+    /// Where the client reports success, its output and what it left on the disk are as on a well-behaved
+    /// server.
+    bool output_as_usual = false;
+    /// Commands that a client which tolerates the server need not send though it does so to a well-behaved one.
+    std::vector<std::string> may_skip;
+    /// Commands without which a client may not be able to do its work: one that sends them to a well-behaved
+    /// server may give up.
+    std::vector<std::string> may_need;
+    bool may_reconnect = false; ///< rejects: a client may succeed on a further connection
+    std::string ambiguous;      ///< what two readings of the text the case accepts; empty if there is one
+    Position position;
+};
+
+/// "tolerates", "rejects" or "survives".
+[[nodiscard]] const char* name(ClientCase::Wants wants);
+
+/// Reads a file of cases and adds them. Throws CatalogueError.
+void load_client_cases(const YamlNode& document, const Requirements& requirements,
+                       std::vector<ClientCase>& into);
+
+/// Reads all files of a folder, by their names. Throws CatalogueError, also if there are none.
+[[nodiscard]] std::vector<ClientCase> load_client_cases(const std::filesystem::path& folder,
+                                                        const Requirements& requirements);
+
+} // namespace harness::check

@@ -1,0 +1,249 @@
+#include "harness/check/client_verdict.hpp"
+
+#include "harness/run/judge.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <string_view>
+#include <tuple>
+
+namespace harness::check {
+namespace {
+
+using reports::Finding;
+using reports::Party;
+using reports::Verdict;
+using Wants = ClientCase::Wants;
+
+constexpr std::string_view command_prefix = "NBD_CMD_";
+constexpr std::size_t quoted_errors = 300;
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+    std::vector<std::string_view> lines;
+    while (!text.empty()) {
+        const auto end = std::min(text.find('\n'), text.size());
+        lines.push_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return lines;
+}
+
+bool names_any(const std::vector<std::string>& words, const std::map<std::string, std::size_t>& asked) {
+    return std::ranges::any_of(words, [&](const std::string& word) { return asked.contains(word); });
+}
+
+/// The last thing that the client said about what went wrong, as one line.
+std::string last_words(const ClientRun& run) {
+    std::string text = run.errors.substr(run.errors.size() - std::min(run.errors.size(), quoted_errors));
+    while (!text.empty() && text.back() == '\n') {
+        text.pop_back();
+    }
+    const auto line = text.rfind('\n');
+    text.erase(0, line == std::string::npos ? 0 : line + 1);
+    return text.empty() ? "it said nothing" : fmt::format("it said: {}", text);
+}
+
+class Judging {
+  public:
+    Judging(const ClientEvidence& evidence, reports::CaseResult& result)
+      : evidence_(evidence)
+      , item_(evidence.item)
+      , run_(evidence.run)
+      , result_(result) {}
+
+    void judge() {
+        health();
+        std::string silent;
+        if (result_.findings.empty()) {
+            silent = says_nothing();
+        }
+        if (result_.findings.empty() && silent.empty()) {
+            silent = item_.wants == Wants::tolerates ? tolerated()
+                     : item_.wants == Wants::rejects ? rejected()
+                                                     : survived();
+        }
+        if (silent.empty() && item_.output_as_usual && run_.success()) {
+            compare();
+        }
+        // A client that has noticed a fault may leave as it likes.
+        add_wire_findings(run_, &evidence_.usual.run, item_.server.fault.empty(), "wire", result_.findings);
+        std::tie(result_.verdict, result_.party) = worst(result_.findings);
+        if (!result_.findings.empty()) {
+            result_.reason = std::ranges::find(result_.findings, result_.verdict, &Finding::verdict)->message;
+        } else if (!silent.empty()) {
+            result_.verdict = Verdict::unsupported;
+            result_.reason = silent;
+        }
+    }
+
+  private:
+    void find(Verdict verdict, const std::string& requirement, std::string message) {
+        result_.findings.push_back(
+            {verdict, Party::client, requirement, "client", std::move(message), ""});
+    }
+
+    /// The client has not done what the case wants.
+    void blame(std::string message) {
+        if (item_.tests.empty()) {
+            find(Verdict::warn, item_.breaks, std::move(message));
+            return;
+        }
+        const std::string& id = item_.tests.front();
+        const bool must = evidence_.requirements.at(id).level == Level::must;
+        find(must ? Verdict::fail : Verdict::warn, id, std::move(message));
+    }
+
+    [[nodiscard]] std::string server_did() const {
+        const std::string what = evidence_.deed.empty() ? item_.title : "the server " + evidence_.deed;
+        return what;
+    }
+
+    /// No client may crash, hang or grow without bound, whatever the server does.
+    void health() {
+        const std::string how = run_.describe(evidence_.command);
+        if (run_.timed_out) {
+            find(Verdict::timeout, "", fmt::format("the client {}; {}", how, server_did()));
+        } else if (run_.grew) {
+            find(Verdict::fail, item_.tests.empty() ? item_.breaks : item_.tests.front(),
+                 fmt::format("the client {}; {}", how, server_did()));
+        } else if (run_.signal() != 0) {
+            find(Verdict::crash, "", fmt::format("the client {}; {}; {}", how, server_did(), last_words(run_)));
+        }
+    }
+
+    /// Why the case says nothing about this client; empty if it does.
+    [[nodiscard]] std::string says_nothing() const {
+        if (!item_.bites.empty() && !names_any(item_.bites, run_.asked)) {
+            return fmt::format("the client never sent {}", fmt::join(item_.bites, " or "));
+        }
+        const bool twisted = !item_.server.fault.empty() || !item_.server.oddity.empty();
+        if (twisted && evidence_.tells_at_work && !run_.at_work) {
+            return fmt::format("nothing that the client sent made the server do it: {}", server_did());
+        }
+        return "";
+    }
+
+    /// These three give a reason where the case turns out to say nothing about the client.
+    std::string tolerated() {
+        if (!run_.exit.success()) {
+            if (names_any(item_.may_need, evidence_.usual.run.asked)) {
+                return fmt::format("the client gave up, and may need {}", fmt::join(item_.may_need, " or "));
+            }
+            blame(fmt::format("expected success, as on a well-behaved server; the client {}; {}; {}",
+                              run_.exit.describe(), server_did(), last_words(run_)));
+            return "";
+        }
+        std::vector<std::string> left_out;
+        for (const auto& [name, times] : evidence_.usual.run.asked) {
+            if (name.starts_with(command_prefix) && !run_.asked.contains(name) &&
+                std::ranges::find(item_.may_skip, name) == item_.may_skip.end()) {
+                left_out.push_back(name);
+            }
+        }
+        if (!left_out.empty()) {
+            blame(fmt::format("the client reported success, but left out {}, which it usually sends; {}",
+                              fmt::join(left_out, ", "), server_did()));
+        }
+        return "";
+    }
+
+    std::string rejected() {
+        if (!run_.success()) {
+            return "";
+        }
+        if (item_.may_reconnect && run_.connections > evidence_.usual.run.connections) {
+            result_.observations.push_back({"after the fault", "the client connected again"});
+            return "";
+        }
+        blame(fmt::format("expected that the client does not report success; it did; {}", server_did()));
+        return "";
+    }
+
+    std::string survived() {
+        result_.observations.push_back({"what the client made of it", run_.exit.describe()});
+        return "";
+    }
+
+    /// What is as usual has to be as usual.
+    void compare() {
+        const auto output = same_output(evidence_.usual, run_);
+        const auto disk = same_disk(evidence_.usual, run_);
+        if (!output) {
+            result_.observations.push_back({"was the output as usual", "it differs from time to time"});
+        }
+        if (output == false) {
+            blame(fmt::format("the client reported success, but its output is not as usual; {}", server_did()));
+        }
+        if (disk == false) {
+            blame(fmt::format("the client reported success, but left other data on the disk than usual; {}",
+                              server_did()));
+        }
+    }
+
+    const ClientEvidence& evidence_;
+    const ClientCase& item_;
+    const ClientRun& run_;
+    reports::CaseResult& result_;
+};
+
+} // namespace
+
+std::optional<bool> same_output(const Usual& usual, const ClientRun& run) {
+    if (usual.run.output_cut || run.output_cut || (usual.again && usual.again->output_cut)) {
+        return std::nullopt;
+    }
+    if (run.output == usual.run.output) {
+        return true;
+    }
+    if (!usual.again) {
+        return false;
+    }
+    const auto first = lines_of(usual.run.output);
+    const auto second = lines_of(usual.again->output);
+    const auto now = lines_of(run.output);
+    if (first.size() != second.size()) {
+        return std::nullopt;
+    }
+    if (now.size() != first.size()) {
+        return false;
+    }
+    for (std::size_t i = 0; i < now.size(); ++i) {
+        if (first[i] == second[i] && now[i] != first[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+std::optional<bool> same_disk(const Usual& usual, const ClientRun& run) {
+    if (run.disk.empty() || usual.run.disk.empty() || (usual.again && usual.again->disk != usual.run.disk)) {
+        return std::nullopt;
+    }
+    return run.disk == usual.run.disk;
+}
+
+void add_wire_findings(const ClientRun& run, const ClientRun* usual, bool endings_count, const std::string& step,
+                       std::vector<Finding>& findings) {
+    for (const WireFinding& found : run.findings) {
+        const bool known = usual != nullptr && std::ranges::any_of(usual->findings, [&](const WireFinding& one) {
+                               return one.by == found.by && one.requirement == found.requirement;
+                           });
+        if (found.by == wire::Side::client && !known && (endings_count || !found.by_ending)) {
+            const std::string times = found.times > 1 ? fmt::format(", {} times", found.times) : "";
+            findings.push_back({found.mandatory ? Verdict::fail : Verdict::warn, Party::client,
+                                found.requirement, step,
+                                fmt::format("{} ({}{})", found.what, found.place, times), ""});
+        }
+    }
+}
+
+void judge_client(const ClientEvidence& evidence, reports::CaseResult& result) {
+    Judging(evidence, result).judge();
+    for (const std::string& why : evidence.run.not_judged) {
+        result.observations.push_back({"not judged to its end on the wire", why});
+    }
+}
+
+} // namespace harness::check
