@@ -5,14 +5,9 @@
 #include "harness/catalogue/yaml.hpp"
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace harness {
-
-/// What the names of conformance cases begin with in deviations: "check/NAME". They are no scenarios, and whose
-/// cases there are is not the catalogue's to know.
-inline constexpr std::string_view conformance_prefix = "check/";
 
 /// A known departure of a released peer from the specification (or a known quarrel with it).
 struct Deviation {

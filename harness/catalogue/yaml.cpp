@@ -239,4 +239,26 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
     return best.empty() ? "" : fmt::format(" (did you mean '{}'?)", best);
 }
 
+std::vector<std::filesystem::path> yaml_files(const std::filesystem::path& folder) {
+    std::error_code error;
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+        if (entry.path().extension() == ".yaml") {
+            files.push_back(entry.path());
+        }
+        if (entry.path().extension() == ".yml") {
+            throw CatalogueError({entry.path(), 0, 0},
+                                 "files of a catalogue end in .yaml; this one is not read");
+        }
+    }
+    if (error) {
+        throw CatalogueError({folder, 0, 0}, fmt::format("the folder cannot be read: {}", error.message()));
+    }
+    if (files.empty()) {
+        throw CatalogueError({folder, 0, 0}, "no .yaml file is in this folder");
+    }
+    std::ranges::sort(files);
+    return files;
+}
+
 } // namespace harness

@@ -105,6 +105,9 @@ class YamlMap {
     std::set<std::string, std::less<>> known_;
 };
 
+/// The YAML files of a folder, by name. The folder must be there and hold some; else CatalogueError.
+[[nodiscard]] std::vector<std::filesystem::path> yaml_files(const std::filesystem::path& folder);
+
 /// The candidate that differs least from `word`, for "did you mean"; empty if none is close.
 [[nodiscard]] std::string closest(std::string_view word, const std::vector<std::string>& candidates);
 

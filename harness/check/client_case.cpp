@@ -13,8 +13,6 @@
 namespace harness::check {
 namespace {
 
-namespace fs = std::filesystem;
-
 /// The largest disk with a content: it is written anew for each case.
 constexpr std::uint64_t largest_content = std::uint64_t{64} << 20;
 
@@ -237,25 +235,6 @@ void load_client_cases(const YamlNode& document, const Requirements& requirement
         into.push_back(std::move(made));
     }
     top.finish();
-}
-
-std::vector<ClientCase> load_client_cases(const fs::path& folder, const Requirements& requirements) {
-    std::error_code error;
-    std::vector<fs::path> files;
-    for (const auto& entry : fs::directory_iterator(folder, error)) {
-        if (entry.path().extension() == ".yaml") {
-            files.push_back(entry.path());
-        }
-    }
-    std::ranges::sort(files);
-    std::vector<ClientCase> cases;
-    for (const fs::path& file : files) {
-        load_client_cases(YamlNode::load(file), requirements, cases);
-    }
-    if (cases.empty()) {
-        throw CatalogueError({folder, 0, 0}, "there are no cases for clients in this folder");
-    }
-    return cases;
 }
 
 } // namespace harness::check

@@ -6,7 +6,6 @@
 #include "harness/catalogue/yaml.hpp"
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -74,9 +73,5 @@ struct ClientCase {
 /// Reads a file of cases and adds them. Throws CatalogueError.
 void load_client_cases(const YamlNode& document, const Requirements& requirements,
                        std::vector<ClientCase>& into);
-
-/// Reads all files of a folder, by their names. Throws CatalogueError, also if there are none.
-[[nodiscard]] std::vector<ClientCase> load_client_cases(const std::filesystem::path& folder,
-                                                        const Requirements& requirements);
 
 } // namespace harness::check

@@ -1,6 +1,7 @@
 #include "harness/catalogue/glob.hpp"
 #include "harness/catalogue/yaml.hpp"
 #include "harness/check/client_self.hpp"
+#include "harness/check/conformance.hpp"
 #include "harness/check/client_suite.hpp"
 #include "harness/cli/commands.hpp"
 #include "harness/cli/exit_code.hpp"
@@ -41,8 +42,8 @@ std::vector<ClientCase> chosen(std::vector<ClientCase> cases, const std::vector<
 }
 
 /// Marks what is known of the installed version of the client.
-void mark(const Catalogue& catalogue, const CommonOptions& common, const std::string& client,
-          reports::RunResult& run) {
+void mark(const Catalogue& catalogue, const std::vector<Deviation>& deviations, const CommonOptions& common,
+          const std::string& client, reports::RunResult& run) {
     const Peer* const peer = catalogue.peer(client, "client");
     if (peer == nullptr) {
         return;
@@ -50,8 +51,8 @@ void mark(const Catalogue& catalogue, const CommonOptions& common, const std::st
     const Detected detected = detect(*peer, common.programs);
     if (detected.version) {
         const Versions versions{{{"client", client}, *detected.version}};
-        mark_deviations(catalogue.deviations, versions, run.cases);
-        quote_deviations(catalogue.deviations, run);
+        mark_deviations(deviations, versions, run.cases);
+        quote_deviations(deviations, run);
     }
 }
 
@@ -90,9 +91,8 @@ int client_check_command(const CommonOptions& common, const ClientCheckOptions& 
     Janitor janitor = Janitor::start();
     interrupt::install();
     const Catalogue catalogue = load_catalogue(common.scenarios);
-    const std::vector<ClientCase> cases =
-        chosen(check::load_client_cases(common.scenarios / "conformance" / "client", catalogue.requirements),
-               options.cases);
+    const check::Conformance conformance = check::load_conformance(catalogue);
+    const std::vector<ClientCase> cases = chosen(conformance.client_cases, options.cases);
     Workspace workspace;
     ClientSuite suite;
     suite.command.argv = options.argv;
@@ -119,7 +119,7 @@ int client_check_command(const CommonOptions& common, const ClientCheckOptions& 
             check::run_client_suite(suite, cases, [&](std::size_t done, const reports::CaseResult& result) {
                 progress.advance(done, counts.add(result));
             });
-        mark(catalogue, common, suite.client, run);
+        mark(catalogue, conformance.deviations, common, suite.client, run);
         print(run, options.verbose);
         fmt::print("{}{:.1f} s\n", reports::summary(run, {20, isatty(STDOUT_FILENO) == 1}), run.seconds);
         return exit_code(run);

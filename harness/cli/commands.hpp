@@ -38,7 +38,7 @@ struct RunOptions {
 /// Runs cases and writes the reports. The exit code (exit_code.hpp).
 int run_command(const CommonOptions& common, RunOptions options);
 
-/// `nbd-interop list peers|scenarios|cases|rules`.
+/// `nbd-interop list peers|scenarios|cases|rules|checks`.
 int list_command(const CommonOptions& common, const std::string& what, const Selection& selection);
 
 /// `nbd-interop report`: makes the reports from results files, several shards of a run included.
@@ -60,6 +60,25 @@ struct ClientCheckOptions {
     bool self = false; ///< instead of a client: the faults of the reference client
 };
 int client_check_command(const CommonOptions& common, const ClientCheckOptions& options);
+
+/// `nbd-interop check`: conformance of one server.
+struct CheckOptions {
+    std::string uri;                ///< the server; may be empty with `start`
+    std::string start;              ///< the command that starts it
+    bool writable = false;          ///< the content of the export may be changed
+    bool size_changes = false;      ///< its size may be changed
+    bool crashers = false;          ///< also the cases that have brought servers down
+    bool strict = false;            ///< a SHOULD counts
+    bool known_ok = false;          ///< listed deviations do not count
+    bool verbose = false;           ///< shows all cases
+    double patience = 5;            ///< for each answer, in seconds
+    std::string peer;               ///< which released server it is: "nbdkit", "nbdkit=1.32.5"
+    std::vector<std::string> cases; ///< globs
+    std::filesystem::path junit;    ///< files to write; empty: none
+    std::filesystem::path json;
+    std::filesystem::path html;
+};
+int check_command(const CommonOptions& common, const CheckOptions& options);
 
 /// `nbd-interop knobs`: the knobs of the RESIZE extension.
 struct KnobsOptions {

@@ -1,4 +1,5 @@
 #include "harness/catalogue/catalogue.hpp"
+#include "harness/check/conformance.hpp"
 #include "harness/cli/commands.hpp"
 #include "harness/cli/exit_code.hpp"
 #include "harness/peers/detect.hpp"
@@ -44,6 +45,13 @@ void list_rules(const Catalogue& catalogue) {
     }
 }
 
+/// The conformance cases, with the requirements that they test.
+void list_checks(const Catalogue& catalogue) {
+    for (const check::ServerCase& made : check::load_conformance(catalogue).server_cases) {
+        fmt::print("{:<44} {} [{}]\n", made.name, made.title, fmt::join(made.requirements(), ", "));
+    }
+}
+
 } // namespace
 
 int list_command(const CommonOptions& common, const std::string& what, const Selection& selection) {
@@ -54,6 +62,8 @@ int list_command(const CommonOptions& common, const std::string& what, const Sel
         list_scenarios(catalogue);
     } else if (what == "rules") {
         list_rules(catalogue);
+    } else if (what == "checks") {
+        list_checks(catalogue);
     } else {
         list_cases(catalogue, selection);
     }

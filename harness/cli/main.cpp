@@ -26,6 +26,7 @@ Examples:
   nbd-interop run                                        the default matrix, reports in reports/out
   nbd-interop run --server 'nbdkit*' --client libnbd     only these two, all their variants
   nbd-interop run --scenario 'read-*' --require qemu-nbd
+  nbd-interop check nbd://localhost:10809/disk           what a server breaks of the specification
   nbd-interop list cases --server nbd-server
   nbd-interop report shard-*/results.json --out merged
   nbd-interop show nbdkit/libnbd/read-past-end           what went over the wire in a case
@@ -59,6 +60,49 @@ void add_selection(CLI::App& command, Selection& selection, std::string& pairs) 
                     "all: everybody meets everybody. Default: star, but all where both --server and --client "
                     "are given")
         ->check(CLI::IsMember({"star", "all"}));
+}
+
+CLI::App* add_check(CLI::App& app, CheckOptions& options) {
+    CLI::App* command = app.add_subcommand("check", "Test whether a server keeps to the specification");
+    command->footer(R"(Exit codes:
+  0    conformant: no MUST is broken (with --strict: no SHOULD either)
+  1    not conformant, or the server died or hung
+  2    wrong arguments, a mistake in the catalogue, or --case selects nothing
+  3    nothing was tested, or the server could not be reached
+
+Examples:
+  nbd-interop check nbd://localhost:10809/disk
+  nbd-interop check --writable 'nbd+unix:///?socket=/tmp/s'
+  nbd-interop check --writable --start 'nbdkit --foreground memory 1M')");
+    command->add_option("uri", options.uri, "The server: nbd://HOST:PORT/EXPORT or nbd+unix:///EXPORT?socket=PATH");
+    command
+        ->add_option("--start", options.start,
+                     "The command that starts the server, for the shell; it must stay in the foreground. It is "
+                     "started again when it dies. {socket} or {port} in it is where it is to listen; without them "
+                     "and without a URI it gets a listening socket as systemd passes one")
+        ->type_name("COMMAND");
+    command->add_flag("--writable", options.writable,
+                      "The content of the export may be overwritten; without it only reading cases run");
+    command->add_flag("--size-ok-to-change", options.size_changes, "Its size may be changed, too (RESIZE)");
+    command->add_flag("--crashers", options.crashers, "Also run the cases that have brought servers down, at the end");
+    command
+        ->add_option("--case", options.cases,
+                     "Only these cases, with * and ?: 'list-*', 'read-past-end/structured'. May be repeated")
+        ->type_name("GLOB");
+    command->add_flag("--strict", options.strict, "What breaks a SHOULD is a failure, too");
+    command->add_flag("--known-ok", options.known_ok, "Listed deviations of this version do not make the exit code 1");
+    command
+        ->add_option("--peer", options.peer,
+                     "Which released server it is, for the deviations that are known; --start tells it by itself")
+        ->type_name("NAME[=VERSION]");
+    command->add_option("--patience", options.patience, "Seconds for each answer; default 5")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.05, 3600.0));
+    command->add_option("--junit", options.junit, "Write JUnit XML")->type_name("FILE");
+    command->add_option("--json", options.json, "Write all results as JSON")->type_name("FILE");
+    command->add_option("--html", options.html, "Write a web page")->type_name("FILE");
+    command->add_flag("--verbose,-v", options.verbose, "Show all cases, not only those that did not pass");
+    return command;
 }
 
 /// `all` where the user named both sides, else `star`, unless told.
@@ -141,9 +185,9 @@ int run(int argc, char** argv) {
     std::string what;
     Selection listed;
     CLI::App* list_app = app.add_subcommand("list", "Show what there is");
-    list_app->add_option("what", what, "peers, scenarios, cases or rules (what the wire judge enforces)")
+    list_app->add_option("what", what, "peers, scenarios, cases, rules (what the wire judge enforces) or checks (conformance cases)")
         ->required()
-        ->check(CLI::IsMember({"peers", "scenarios", "cases", "rules"}));
+        ->check(CLI::IsMember({"peers", "scenarios", "cases", "rules", "checks"}));
     add_selection(*list_app, listed, pairs);
 
     ReportOptions report_options;
@@ -157,6 +201,9 @@ int run(int argc, char** argv) {
         ->type_name("DIR");
     report_app->add_flag("--deviations-as-skipped", report_options.deviations_as_skipped,
                          "In the JUnit file, listed deviations are skipped cases rather than failures");
+
+    CheckOptions check_options;
+    CLI::App* check_app = add_check(app, check_options);
 
     KnobsOptions knobs_options;
     CLI::App* knobs_app = app.add_subcommand("knobs", "Show the design choices of the RESIZE extension");
@@ -221,13 +268,16 @@ int run(int argc, char** argv) {
         return app.exit(error) == 0 ? exit_ok : exit_usage;
     }
     if (app.get_subcommands().empty()) {
-        fmt::print(stderr, "nbd-interop: a subcommand is missing: run, list, show, judge, explain, report or "
-                           "knobs; --help tells more\n");
+        fmt::print(stderr, "nbd-interop: a subcommand is missing: run, check, list, show, judge, explain, report "
+                           "or knobs; --help tells more\n");
         return exit_usage;
     }
     if (run_app->parsed()) {
         settle_pairs(run_options.selection, pairs);
         return run_command(common, run_options);
+    }
+    if (check_app->parsed()) {
+        return check_command(common, check_options);
     }
     if (list_app->parsed()) {
         settle_pairs(listed, pairs);

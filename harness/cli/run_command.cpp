@@ -99,22 +99,6 @@ bool all_required_are_here(const Catalogue& catalogue, const RunOptions& options
     return all;
 }
 
-/// Adds what the catalogue says about the requirements that the findings name.
-void quote(const Catalogue& catalogue, reports::RunResult& run) {
-    std::set<std::string> requirements;
-    for (const reports::CaseResult& item : run.cases) {
-        for (const reports::Finding& finding : item.findings) {
-            requirements.insert(finding.requirement);
-        }
-    }
-    for (const auto& [id, requirement] : catalogue.requirements) {
-        if (requirements.contains(id)) {
-            run.requirements.push_back({id, requirement.level == Level::must ? "MUST" : "SHOULD",
-                                        requirement.section, requirement.text});
-        }
-    }
-}
-
 /// The folder of the reports, without the cases of an earlier run. Throws SelectionError if it cannot be
 /// made.
 fs::path prepare_folder(const fs::path& folder) {
@@ -197,7 +181,7 @@ int run_command(const CommonOptions& common, RunOptions options) {
             }
         }
     }
-    quote(catalogue, run);
+    quote_requirements(catalogue.requirements, run);
     run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_steady).count();
 
     const reports::JunitOptions junit{options.deviations_as_skipped};

@@ -95,4 +95,19 @@ void quote_deviations(const std::vector<Deviation>& deviations, reports::RunResu
     }
 }
 
+void quote_requirements(const Requirements& requirements, reports::RunResult& run) {
+    std::set<std::string> named;
+    for (const CaseResult& item : run.cases) {
+        for (const Finding& finding : item.findings) {
+            named.insert(finding.requirement);
+        }
+    }
+    for (const auto& [id, requirement] : requirements) {
+        if (named.contains(id)) {
+            run.requirements.push_back({id, requirement.level == Level::must ? "MUST" : "SHOULD", requirement.section,
+                                        requirement.text});
+        }
+    }
+}
+
 } // namespace harness

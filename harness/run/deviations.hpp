@@ -22,4 +22,7 @@ stale_deviations(const std::vector<Deviation>& deviations, const Versions& versi
 /// Adds to a run what the list says about the deviations that its findings name.
 void quote_deviations(const std::vector<Deviation>& deviations, reports::RunResult& run);
 
+/// Adds to a run what the catalogue says about the requirements that its findings name.
+void quote_requirements(const Requirements& requirements, reports::RunResult& run);
+
 } // namespace harness

@@ -46,6 +46,11 @@ bool outside(const OpenRequest& open, std::uint64_t offset, std::uint64_t length
     return offset < open.request.offset || offset > open.end() || length > open.end() - offset;
 }
 
+/// The chunk has the status of an area; what a server does about an empty one is not specified.
+bool answers_status(const ChunkEvent& event) {
+    return event.status && event.to(Command::block_status) && event.open->effect > 0;
+}
+
 /// The last extent is no multiple of the minimum block size, but neither is the export, with which it ends.
 bool odd_end(const ChunkEvent& event) {
     const StatusContent& status = *event.status;
@@ -240,7 +245,7 @@ constexpr Rule<ChunkEvent> chunk_table[] = {
      }},
     {"STATUS-REQ-ONE",
      [](const ChunkEvent& event) {
-         if (!event.status || !event.to(Command::block_status) || !event.open->has(asked::req_one)) {
+         if (!answers_status(event) || !event.open->has(asked::req_one)) {
              return Wrong();
          }
          if (event.status->extents > 1) {
@@ -253,8 +258,8 @@ constexpr Rule<ChunkEvent> chunk_table[] = {
      }},
     {"STATUS-SUM",
      [](const ChunkEvent& event) {
-         return event.status && event.to(Command::block_status) && !event.open->has(asked::req_one) &&
-                        event.status->extents > 1 && event.status->sum_without_last >= event.open->effect
+         return answers_status(event) && !event.open->has(asked::req_one) && event.status->extents > 1 &&
+                        event.status->sum_without_last >= event.open->effect
                     ? fmt::format("all extents but the last have {} bytes, the request was for {}",
                                   event.status->sum_without_last, event.open->effect)
                     : Wrong();

@@ -78,5 +78,14 @@ TEST(Rules, LetAnExtentEndWithAnExportOfOddSize) {
     EXPECT_THAT(found({{2048 + 256, 0}, {2048, 3}}), HasSubstr("STATUS-ALIGNED by the server: 1 extents"));
 }
 
+TEST(Rules, LeaveOpenWhatTheStatusOfNothingIs) {
+    for (const std::uint16_t flags : {std::uint16_t{0}, nbd::command_flag::req_one}) {
+        Conversation c;
+        c.structured({.contexts = {{1, std::string(nbd::base_allocation)}}});
+        c.request(nbd::Command::block_status, 0, 0, flags).status(1, {{4096, 0}, {4096, 3}});
+        EXPECT_EQ(c.told(), "REQUEST-NOT-EMPTY by the client: the length is 0\n");
+    }
+}
+
 } // namespace
 } // namespace wire

@@ -1,0 +1,59 @@
+#include "harness/check/conformance.hpp"
+
+#include "harness/catalogue/glob.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace harness::check {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Cases that are no case of a file: what the wire judge sees broken in any of them.
+constexpr std::string_view wire_cases = "check/wire-";
+
+template <class Cases>
+bool any_matches(const std::string& pattern, const Cases& cases) {
+    return std::ranges::any_of(cases,
+                               [&](const auto& made) { return glob_match(pattern, "check/" + made.name); });
+}
+
+void check_deviation(const Deviation& deviation, const Conformance& conformance) {
+    for (const std::string& pattern : deviation.scenarios) {
+        const bool known = pattern.starts_with(wire_cases) ||
+                           (deviation.role == "server" ? any_matches(pattern, conformance.server_cases)
+                                                       : any_matches(pattern, conformance.client_cases));
+        if (!known) {
+            throw CatalogueError(deviation.position,
+                                 fmt::format("the deviation '{}' speaks of the case '{}', which there is not: "
+                                             "check/NAME or check/wire-REQUIREMENT",
+                                             deviation.id, pattern));
+        }
+    }
+}
+
+} // namespace
+
+Conformance load_conformance(const Catalogue& catalogue) {
+    Conformance conformance;
+    const fs::path directory = catalogue.directory / "conformance";
+    for (const fs::path& file : yaml_files(directory / "server")) {
+        load_server_cases(YamlNode::load(file), catalogue.requirements, conformance.server_cases);
+    }
+    for (const fs::path& file : yaml_files(directory / "client")) {
+        load_client_cases(YamlNode::load(file), catalogue.requirements, conformance.client_cases);
+    }
+    if (fs::exists(directory / "deviations.yaml")) {
+        conformance.deviations =
+            load_deviations(YamlNode::load(directory / "deviations.yaml"), catalogue.requirements);
+        for (const Deviation& deviation : conformance.deviations) {
+            check_deviation(deviation, conformance);
+        }
+    }
+    return conformance;
+}
+
+} // namespace harness::check

@@ -1,0 +1,100 @@
+#include "harness/check/started_server.hpp"
+
+#include "harness/check/connect.hpp"
+#include "harness/process/errors.hpp"
+#include "harness/process/interrupt.hpp"
+
+#include <fmt/format.h>
+
+namespace harness::check {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto stop_grace = 2s;
+constexpr std::size_t shown_words = 500;
+
+bool replace(std::string& text, std::string_view what, const std::string& by) {
+    bool found = false;
+    for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size())) {
+        text.replace(at, what.size(), by);
+        found = true;
+    }
+    return found;
+}
+
+} // namespace
+
+StartedServer::StartedServer(std::string command, std::optional<nbd::Uri> uri, Workspace& workspace)
+  : command_(std::move(command))
+  , folder_(workspace.make_folder("server")) {
+    const std::string export_name = uri ? uri->export_name : "";
+    if (command_.find("{socket}") != std::string::npos) {
+        listening_ = Listening::socket;
+    } else if (command_.find("{port}") != std::string::npos) {
+        listening_ = Listening::port;
+    } else if (!uri) {
+        listening_ = Listening::activation;
+    }
+    if (uri) {
+        uri_ = *uri;
+    }
+    if (listening_ == Listening::socket || listening_ == Listening::activation) {
+        uri_.transport = nbd::Uri::Transport::unix_socket;
+        uri_.socket = (folder_ / "s").string();
+    } else if (listening_ == Listening::port) {
+        uri_.transport = nbd::Uri::Transport::tcp;
+        uri_.host = "127.0.0.1";
+        uri_.port = ReservedPort().number();
+    }
+    replace(command_, "{socket}", uri_.socket);
+    replace(command_, "{port}", std::to_string(uri_.port));
+}
+
+StartedServer::~StartedServer() = default;
+
+void StartedServer::start(std::chrono::milliseconds patience) {
+    process_.reset();
+    Launch launch;
+    launch.argv = {"/bin/sh", "-c", "exec " + command_};
+    launch.log = folder_ / "log";
+    Listener listener;
+    if (listening_ == Listening::socket || listening_ == Listening::activation) {
+        std::filesystem::remove(uri_.socket);
+    }
+    if (listening_ == Listening::activation) {
+        listener = listen_unix(uri_.socket);
+        launch.listen_fd = listener.fd.get();
+    }
+    try {
+        process_ = std::make_unique<Process>(Process::start(launch));
+    } catch (const LaunchError& error) {
+        throw NotStarted(error.what());
+    }
+    const auto deadline = Clock::now() + patience;
+    for (auto pause = 1ms;; pause = std::min(2 * pause, 20ms)) {
+        if (const auto exit = ended(0ms)) {
+            throw NotStarted(fmt::format("'{}' {} before it took connections: {}", command_, exit->describe(),
+                                         last_words()));
+        }
+        // With a socket that is passed, connections are taken by the kernel; the first case shows the rest.
+        if (listening_ == Listening::activation || connect_to(uri_, deadline).problem.empty()) {
+            return;
+        }
+        if (Clock::now() >= deadline) {
+            throw NotStarted(fmt::format("'{}' runs, but takes no connections at {}", command_, server_text(uri_)));
+        }
+        interrupt::poll_until({}, std::min(Clock::now() + pause, deadline));
+    }
+}
+
+std::optional<Exit> StartedServer::ended(std::chrono::milliseconds time) {
+    return process_ ? process_->wait_for(time) : std::nullopt;
+}
+
+std::string StartedServer::last_words() const {
+    return process_ ? process_->error_tail(shown_words) : "";
+}
+
+} // namespace harness::check

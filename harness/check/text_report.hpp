@@ -1,0 +1,26 @@
+#pragma once
+
+// What a check found, for a terminal: by section of the specification.
+
+#include "harness/catalogue/requirement.hpp"
+#include "harness/check/server_suite.hpp"
+
+#include <string>
+
+namespace harness::check {
+
+struct TextOptions {
+    bool verbose = false; ///< also what passed and what does not apply
+    bool colour = false;
+    /// The command that runs one case again, up to the case's name.
+    std::string again;
+};
+
+/// The result, which ends with a line "N passed, N failed, N warned, N unsupported".
+[[nodiscard]] std::string to_text(const SuiteResult& result, const std::vector<ServerCase>& cases,
+                                  const Requirements& requirements, const TextOptions& options);
+
+/// "12 passed, 1 failed, 0 warned, 3 unsupported"; time-outs, crashes and errors count as failed.
+[[nodiscard]] std::string counts_line(const reports::RunResult& run);
+
+} // namespace harness::check

@@ -1,0 +1,180 @@
+#include "harness/catalogue/catalogue.hpp"
+#include "harness/check/conformance.hpp"
+#include "harness/check/server_suite.hpp"
+#include "harness/check/text_report.hpp"
+#include "harness/cli/commands.hpp"
+#include "harness/cli/exit_code.hpp"
+#include "harness/peers/detect.hpp"
+#include "harness/process/interrupt.hpp"
+#include "harness/process/janitor.hpp"
+#include "harness/run/deviations.hpp"
+#include "harness/run/selection.hpp"
+#include "reports/files.hpp"
+#include "reports/html.hpp"
+#include "reports/junit.hpp"
+#include "reports/results_json.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <unistd.h>
+
+namespace harness {
+namespace {
+
+using reports::Verdict;
+
+std::optional<nbd::Uri> parse(const std::string& text) {
+    if (text.empty()) {
+        return std::nullopt;
+    }
+    try {
+        nbd::Uri uri = nbd::parse_uri(text);
+        if (uri.tls) {
+            throw SelectionError(fmt::format("check {}: TLS is not supported yet; use nbd:// or nbd+unix://", text));
+        }
+        return uri;
+    } catch (const nbd::UriError& error) {
+        throw SelectionError(fmt::format("check {}: {}", text, error.what()));
+    }
+}
+
+/// The released server that this is, as the user says or as the command to start it shows; null if it is none.
+const Peer* find_peer(const Catalogue& catalogue, const CheckOptions& options) {
+    if (!options.peer.empty()) {
+        const std::string name = options.peer.substr(0, options.peer.find('='));
+        const Peer* peer = catalogue.peer(name, "server");
+        if (peer == nullptr) {
+            std::vector<std::string> names;
+            for (const Peer& known : catalogue.peers) {
+                names.push_back(known.name);
+            }
+            throw SelectionError(fmt::format("--peer {}: no server has that name{}", name, did_you_mean(name, names)));
+        }
+        return peer;
+    }
+    const std::string program = options.start.substr(0, options.start.find(' '));
+    const std::string name = program.substr(program.rfind('/') + 1);
+    return catalogue.peer(name, "server");
+}
+
+/// The version of the peer: as the user says, or of the program that is installed here.
+std::string version_of(const Peer& peer, const CheckOptions& options, const CommonOptions& common) {
+    if (const auto at = options.peer.find('='); at != std::string::npos) {
+        return options.peer.substr(at + 1);
+    }
+    return detect(peer, common.programs).version.value_or("");
+}
+
+/// A warning counts as a failure where the user says so.
+void be_strict(reports::RunResult& run) {
+    for (reports::CaseResult& item : run.cases) {
+        item.verdict = item.verdict == Verdict::warn ? Verdict::fail : item.verdict;
+    }
+}
+
+std::string again_command(const CheckOptions& options) {
+    std::string text = "nbd-interop check";
+    text += options.writable ? " --writable" : "";
+    text += options.size_changes ? " --size-ok-to-change" : "";
+    text += options.crashers ? " --crashers" : "";
+    text += options.start.empty() ? "" : fmt::format(" --start '{}'", options.start);
+    text += options.uri.empty() ? "" : fmt::format(" '{}'", options.uri);
+    return text;
+}
+
+ExitCode verdict_on(const reports::RunResult& run, const CheckOptions& options) {
+    std::size_t carried_out = 0;
+    bool red = false;
+    for (const reports::CaseResult& item : run.cases) {
+        carried_out += item.verdict != Verdict::unsupported ? 1 : 0;
+        const bool bad = item.verdict != Verdict::pass && item.verdict != Verdict::unsupported &&
+                         (item.verdict != Verdict::warn || options.strict);
+        red = red || (bad && !(options.known_ok && item.known_deviation()));
+    }
+    return carried_out == 0 ? exit_nothing : red ? exit_red : exit_ok;
+}
+
+void write_files(const CheckOptions& options, const reports::RunResult& run) {
+    if (!options.junit.empty()) {
+        reports::write_text_file(options.junit, reports::to_junit(run));
+    }
+    if (!options.json.empty()) {
+        reports::write_results(options.json, run);
+    }
+    if (!options.html.empty()) {
+        reports::write_text_file(options.html, reports::to_html(run));
+    }
+}
+
+} // namespace
+
+int check_command(const CommonOptions& common, const CheckOptions& options) {
+    Janitor janitor = Janitor::start();
+    interrupt::install();
+    const Catalogue catalogue = load_catalogue(common.scenarios);
+    const check::Conformance conformance = check::load_conformance(catalogue);
+    const std::optional<nbd::Uri> uri = parse(options.uri);
+    if (!uri && options.start.empty()) {
+        throw SelectionError("check: say which server: a URI (nbd://localhost:10809/disk), or --start 'COMMAND'");
+    }
+    const Peer* peer = find_peer(catalogue, options);
+
+    check::SuiteResult result;
+    const auto begin = std::chrono::system_clock::now();
+    const auto begin_steady = std::chrono::steady_clock::now();
+    {
+        Workspace workspace;
+        std::optional<check::StartedServer> started;
+        check::SuiteOptions suite;
+        suite.server = peer != nullptr ? peer->name : "server";
+        suite.permissions = {options.writable, options.size_changes};
+        suite.cases = options.cases;
+        suite.crashers = options.crashers;
+        suite.patience = std::chrono::milliseconds(static_cast<std::int64_t>(options.patience * 1000));
+        try {
+            if (!options.start.empty()) {
+                started.emplace(options.start, uri, workspace);
+                started->start(suite.patience);
+            }
+            result = check::run_server_suite(conformance.server_cases, catalogue.requirements,
+                                             started ? started->uri() : *uri, started ? &*started : nullptr, suite);
+        } catch (const check::NoServer& error) {
+            fmt::print(stderr, "nbd-interop: check: nothing was tested: {}\n", error.what());
+            return exit_nothing;
+        } catch (const check::NotStarted& error) {
+            fmt::print(stderr, "nbd-interop: check: nothing was tested: {}\n", error.what());
+            return exit_nothing;
+        }
+        result.run.suite = fmt::format("check of {}", options.uri.empty() ? options.start : options.uri);
+    }
+    reports::RunResult& run = result.run;
+    if (run.cases.empty()) {
+        throw SelectionError("check: --case selects no case; 'nbd-interop list checks' shows what there is");
+    }
+    run.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(begin)));
+    run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_steady).count();
+    run.properties["nbd-interop"] = NBD_INTEROP_VERSION;
+    run.properties["server"] = result.facts;
+    if (peer != nullptr) {
+        const std::string version = version_of(*peer, options, common);
+        mark_deviations(conformance.deviations, {{{"server", peer->name}, version}}, run.cases);
+        quote_deviations(conformance.deviations, run);
+        run.peers.push_back({peer->name, "server", peer->title, version, {"default"}});
+    } else {
+        run.peers.push_back({"server", "server", result.facts, "", {"default"}});
+    }
+    run.peers.push_back({"check", "client", "the conformance cases", NBD_INTEROP_VERSION, {"default"}});
+    quote_requirements(catalogue.requirements, run);
+    if (options.strict) {
+        be_strict(run);
+    }
+    write_files(options, run);
+    fmt::print("{}", check::to_text(result, conformance.server_cases, catalogue.requirements,
+                                    {options.verbose, isatty(STDOUT_FILENO) == 1, again_command(options)}));
+    return verdict_on(run, options);
+}
+
+} // namespace harness
