@@ -30,7 +30,7 @@ std::span<const Fault> client_faults() {
 }
 
 std::span<const Fault> server_oddities() {
-    static const Table all = joined({reply_oddities});
+    static const Table all = joined({reply_oddities, failure_oddities});
     return all;
 }
 

@@ -14,5 +14,6 @@ using Table = std::vector<Fault>;
 [[nodiscard]] Table reply_faults();
 [[nodiscard]] Table client_request_faults();
 [[nodiscard]] Table reply_oddities();
+[[nodiscard]] Table failure_oddities();
 
 } // namespace faults

@@ -137,6 +137,9 @@ class Meeting {
             throw BenchError(fmt::format("'{}' does not serve: {}", launch.command_line(),
                                          process.error_tail(most_errors)));
         }
+        if (server_.content == ClientServer::Content::cut) {
+            fs::resize_file(disk_, server_.size / 2);
+        }
         return process;
     }
 

@@ -69,7 +69,8 @@ std::uint64_t read_size(const YamlNode& node) {
 ClientServer read_server(const YamlNode& node) {
     using Content = ClientServer::Content;
     constexpr std::pair<std::string_view, Content> contents[] = {
-        {"pattern", Content::pattern}, {"sparse", Content::sparse}, {"zeroes", Content::zeroes}};
+        {"pattern", Content::pattern}, {"sparse", Content::sparse}, {"zeroes", Content::zeroes},
+        {"cut", Content::cut}};
     YamlMap map = node.map();
     ClientServer server;
     map.optional("fault", [&](const YamlNode& value) { server.fault = value.text(); });
@@ -127,16 +128,16 @@ void check_keys(const ClientCase& made, const YamlNode& node) {
     if (made.tests.empty() && made.breaks.empty()) {
         node.fail("a case names what it 'tests', or what the server 'breaks'");
     }
-    if (made.wants == Wants::tolerates && !made.server.fault.empty()) {
-        node.fail("nobody has to tolerate a fault; what is legal is an 'oddity'");
-    }
     if (made.wants == Wants::tolerates && !made.breaks.empty()) {
         node.fail("nobody has to tolerate a server that breaks a requirement");
     }
-    if (made.wants == Wants::rejects && made.server.fault.empty()) {
-        node.fail("what is to be rejected is a 'fault' of the server");
+    if (made.wants == Wants::rejects && made.server.fault.empty() && made.server.oddity.empty()) {
+        node.fail("what is to be rejected is a 'fault' or an 'oddity' of the server");
     }
-    if (made.wants == Wants::rejects && made.output_as_usual) {
+    if (made.wants == Wants::tolerates && made.may_wait) {
+        node.fail("a client that waits for ever tolerates nothing");
+    }
+    if (made.wants == Wants::rejects && made.output != ClientCase::Output::any) {
         node.fail("'output' is looked at where the client may succeed");
     }
     if (made.wants != Wants::tolerates && !(made.may_skip.empty() && made.may_need.empty())) {
@@ -151,6 +152,8 @@ ClientCase read_case(const YamlNode& node, const std::string& section, const Req
     using Wants = ClientCase::Wants;
     constexpr std::pair<std::string_view, Wants> wants[] = {
         {"tolerates", Wants::tolerates}, {"rejects", Wants::rejects}, {"survives", Wants::survives}};
+    constexpr std::pair<std::string_view, ClientCase::Output> outputs[] = {
+        {"as-usual", ClientCase::Output::as_usual}, {"nothing-else", ClientCase::Output::nothing_else}};
     YamlMap map = node.map();
     ClientCase made;
     made.position = node.position();
@@ -163,14 +166,10 @@ ClientCase read_case(const YamlNode& node, const std::string& section, const Req
     map.optional("server", [&](const YamlNode& value) { made.server = read_server(value); });
     map.optional("bites", [&](const YamlNode& value) { made.bites = read_asked(value); });
     made.wants = read_word(map.required("client"), wants);
-    map.optional("output", [&](const YamlNode& value) {
-        if (value.text() != "as-usual") {
-            value.fail(fmt::format("'output' is as-usual, not '{}'", value.text()));
-        }
-        made.output_as_usual = true;
-    });
+    map.optional("output", [&](const YamlNode& value) { made.output = read_word(value, outputs); });
     map.optional("may-skip", [&](const YamlNode& value) { made.may_skip = read_asked(value); });
     map.optional("may-need", [&](const YamlNode& value) { made.may_need = read_asked(value); });
+    map.optional("may-wait", [&](const YamlNode& value) { made.may_wait = value.boolean(); });
     map.optional("may-reconnect", [&](const YamlNode& value) { made.may_reconnect = value.boolean(); });
     map.optional("ambiguous", [&](const YamlNode& value) { made.ambiguous = value.text(); });
     map.finish();
@@ -206,7 +205,9 @@ std::string ClientServer::describe() const {
         parts.push_back(fmt::format("size {}", size));
     }
     if (content != usual.content) {
-        parts.emplace_back(content == Content::sparse ? "sparse" : "zeroes");
+        parts.emplace_back(content == Content::sparse   ? "sparse"
+                           : content == Content::zeroes ? "zeroes"
+                                                        : "cut");
     }
     return fmt::format("{}", fmt::join(parts, ", "));
 }

@@ -18,6 +18,7 @@ struct ClientServer {
         pattern, ///< bytes that depend on their offset, and no hole
         sparse,  ///< pattern and holes by turns, 64 KiB each
         zeroes,  ///< memory that nobody has written to
+        cut,     ///< pattern; but its file loses the second half once the server runs, so that reads fail there
     };
     std::string fault;                ///< `nbd-resize-server --fault`; empty for none
     std::string oddity;               ///< `nbd-resize-server --oddity`; empty for none
@@ -54,15 +55,19 @@ struct ClientCase {
     /// client will do.
     std::vector<std::string> bites;
     Wants wants = Wants::tolerates;
-    /// Where the client reports success, its output and what it left on the disk are as on a well-behaved
-    /// server.
-    bool output_as_usual = false;
+    /// What the output of a client that reports success is compared with.
+    enum class Output {
+        any,
+        as_usual,     ///< output and disk are as on a well-behaved server
+        nothing_else, ///< lines may be missing, but there are no others than on a well-behaved server
+    } output = Output::any;
     /// Commands that a client which tolerates the server need not send though it does so to a well-behaved one.
     std::vector<std::string> may_skip;
     /// Commands without which a client may not be able to do its work: one that sends them to a well-behaved
     /// server may give up.
     std::vector<std::string> may_need;
     bool may_reconnect = false; ///< rejects: a client may succeed on a further connection
+    bool may_wait = false; ///< the server owes the client something; one that waits for it does nothing wrong
     std::string ambiguous;      ///< what two readings of the text the case accepts; empty if there is one
     Position position;
 };

@@ -158,14 +158,14 @@ class FaultTrial {
 
     CaseResult broken_result(const ClientCase& item, Errand& broken, Errand& whole) const {
         CaseResult result;
-        const Usual& usual = whole.book().look_up(usual_server(item), item.output_as_usual);
+        const Usual& usual = whole.book().look_up(usual_server(item), item.output != ClientCase::Output::any);
         const fs::path logs = logs_ / "case";
         fs::create_directories(logs);
         ClientSuite own = suite_;
         own.command = broken.bench().command();
         const ClientRun run = broken.bench().meet(item.server, item.name, logs);
         const ListedFault* const fault = find(suite_.faults, item.server.fault);
-        judge_client({item, *suite_.requirements, own.command, usual, run, "",
+        judge_client({item, *suite_.requirements, own.command, usual, run, nullptr, "",
                       fault == nullptr || !fault->resize()},
                      result);
         return result;

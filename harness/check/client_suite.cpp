@@ -40,6 +40,13 @@ std::string deed_of(const ClientSuite& suite, const ClientServer& server) {
     return fault == nullptr ? "" : fault->sentence;
 }
 
+/// What the client does where what the case is about fails as it may; null if there is no such server.
+const ClientRun* control(const ClientSuite& suite, UsualBook& book, const ClientCase& item) {
+    ClientServer server = usual_server(item);
+    server.oddity = control_oddity(item);
+    return find(suite.oddities, server.oddity) == nullptr ? nullptr : &book.look_up(server, false).run;
+}
+
 /// The ordinary use: what the client does wrong on the wire though all servers behave.
 CaseResult baseline_result(const ClientSuite& suite, const UsualBook& book) {
     CaseResult result = blank(suite, std::string(baseline_name));
@@ -141,8 +148,12 @@ std::vector<std::pair<const ClientServer*, const Usual*>> UsualBook::all() const
 
 ClientServer usual_server(const ClientCase& item) {
     // What is unusual about a server without a fault is what the case is about.
-    return item.server.fault.empty() && item.server.oddity.empty() ? ClientServer{}
-                                                                   : item.server.well_behaved();
+    if (item.server.fault.empty() && item.server.oddity.empty()) {
+        return {};
+    }
+    ClientServer server = item.server.well_behaved();
+    server.content = server.content == ClientServer::Content::cut ? ClientServer::Content::pattern : server.content;
+    return server;
 }
 
 CaseResult run_client_case(const ClientSuite& suite, const ClientBench& bench, UsualBook& book,
@@ -152,7 +163,7 @@ CaseResult run_client_case(const ClientSuite& suite, const ClientBench& bench, U
     result.group = item.section;
     const auto begin = std::chrono::steady_clock::now();
     try {
-        const Usual& usual = book.look_up(usual_server(item), item.output_as_usual);
+        const Usual& usual = book.look_up(usual_server(item), item.output != ClientCase::Output::any);
         if (!usual.run.success()) {
             result.verdict = Verdict::unsupported;
             result.reason = fmt::format("the client {} also on a server of this kind that behaves ({})",
@@ -161,7 +172,8 @@ CaseResult run_client_case(const ClientSuite& suite, const ClientBench& bench, U
             fs::create_directories(logs);
             const ClientRun run = bench.meet(item.server, result.id, logs);
             const ListedFault* const fault = find(suite.faults, item.server.fault);
-            judge_client({item, *suite.requirements, suite.command, usual, run, deed_of(suite, item.server),
+            judge_client({item, *suite.requirements, suite.command, usual, run,
+                          run.success() ? control(suite, book, item) : nullptr, deed_of(suite, item.server),
                           fault == nullptr || !fault->resize()},
                          result);
             if (!item.ambiguous.empty()) {

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 #include <tuple>
 
@@ -64,7 +65,7 @@ class Judging {
                      : item_.wants == Wants::rejects ? rejected()
                                                      : survived();
         }
-        if (silent.empty() && item_.output_as_usual && run_.success()) {
+        if (silent.empty() && item_.output != ClientCase::Output::any && run_.success()) {
             compare();
         }
         // A client that has noticed a fault may leave as it likes.
@@ -103,7 +104,9 @@ class Judging {
     /// No client may crash, hang or grow without bound, whatever the server does.
     void health() {
         const std::string how = run_.describe(evidence_.command);
-        if (run_.timed_out) {
+        if (run_.timed_out && item_.may_wait) {
+            result_.observations.push_back({"what the client made of it", "it waited"});
+        } else if (run_.timed_out) {
             find(Verdict::timeout, "", fmt::format("the client {}; {}", how, server_did()));
         } else if (run_.grew) {
             find(Verdict::fail, item_.tests.empty() ? item_.breaks : item_.tests.front(),
@@ -115,7 +118,9 @@ class Judging {
 
     /// Why the case says nothing about this client; empty if it does.
     [[nodiscard]] std::string says_nothing() const {
-        if (!item_.bites.empty() && !names_any(item_.bites, run_.asked)) {
+        // A server that hangs up may do so before the client comes to what it usually does.
+        if (!item_.bites.empty() && !names_any(item_.bites, run_.asked) &&
+            !names_any(item_.bites, evidence_.usual.run.asked)) {
             return fmt::format("the client never sent {}", fmt::join(item_.bites, " or "));
         }
         const bool twisted = !item_.server.fault.empty() || !item_.server.oddity.empty();
@@ -157,7 +162,21 @@ class Judging {
             result_.observations.push_back({"after the fault", "the client connected again"});
             return "";
         }
-        blame(fmt::format("expected that the client does not report success; it did; {}", server_did()));
+        const ClientRun* const control = evidence_.control;
+        if (control == nullptr || !control->success() || !control->at_work) {
+            blame(fmt::format("expected that the client does not report success; it did; {}", server_did()));
+            return "";
+        }
+        // The client goes on also where the request fails. Does it do the same here?
+        const bool as_failed = run_.output == control->output && run_.disk == control->disk;
+        if (!as_failed) {
+            blame(fmt::format("expected that the client does as where the request fails; it does otherwise; {}",
+                              server_did()));
+        } else if (same_output(evidence_.usual, *control) != false) {
+            return fmt::format("the client reports success also where {} fails, so that it cannot be told "
+                               "whether it noticed",
+                               item_.bites.front());
+        }
         return "";
     }
 
@@ -168,7 +187,8 @@ class Judging {
 
     /// What is as usual has to be as usual.
     void compare() {
-        const auto output = same_output(evidence_.usual, run_);
+        const auto output = item_.output == ClientCase::Output::as_usual ? same_output(evidence_.usual, run_)
+                                                                         : nothing_else(evidence_.usual, run_);
         const auto disk = same_disk(evidence_.usual, run_);
         if (!output) {
             result_.observations.push_back({"was the output as usual", "it differs from time to time"});
@@ -217,6 +237,25 @@ std::optional<bool> same_output(const Usual& usual, const ClientRun& run) {
     return true;
 }
 
+std::optional<bool> nothing_else(const Usual& usual, const ClientRun& run) {
+    if (usual.run.output_cut || run.output_cut) {
+        return std::nullopt;
+    }
+    std::multiset<std::string_view> known;
+    for (const std::string_view line : lines_of(usual.run.output)) {
+        known.insert(line);
+    }
+    const std::optional<bool> stable = usual.again ? same_output({usual.run, std::nullopt}, *usual.again) : true;
+    for (const std::string_view line : lines_of(run.output)) {
+        const auto found = known.find(line);
+        if (found == known.end()) {
+            return stable == true ? std::optional(false) : std::nullopt;
+        }
+        known.erase(found);
+    }
+    return true;
+}
+
 std::optional<bool> same_disk(const Usual& usual, const ClientRun& run) {
     if (run.disk.empty() || usual.run.disk.empty() || (usual.again && usual.again->disk != usual.run.disk)) {
         return std::nullopt;
@@ -237,6 +276,17 @@ void add_wire_findings(const ClientRun& run, const ClientRun* usual, bool ending
                                 fmt::format("{} ({}{})", found.what, found.place, times), ""});
         }
     }
+}
+
+std::string control_oddity(const ClientCase& item) {
+    if (item.wants != Wants::rejects || item.bites.empty() || !item.bites.front().starts_with(command_prefix)) {
+        return "";
+    }
+    std::string name = "fails-" + item.bites.front().substr(command_prefix.size());
+    std::ranges::transform(name, name.begin(), [](char c) {
+        return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    return name;
 }
 
 void judge_client(const ClientEvidence& evidence, reports::CaseResult& result) {

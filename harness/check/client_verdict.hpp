@@ -23,8 +23,15 @@ struct Usual {
 /// told.
 [[nodiscard]] std::optional<bool> same_output(const Usual& usual, const ClientRun& run);
 
+/// True if each line of the output is one of the usual ones.
+[[nodiscard]] std::optional<bool> nothing_else(const Usual& usual, const ClientRun& run);
+
 /// The same for the disk of the server.
 [[nodiscard]] std::optional<bool> same_disk(const Usual& usual, const ClientRun& run);
+
+/// The oddity by which a command of `bites` fails as it may: what a client does then is what it does where it
+/// rejects a reply. Empty if there is none, as for options.
+[[nodiscard]] std::string control_oddity(const ClientCase& item);
 
 /// How a verdict about a case is reached.
 struct ClientEvidence {
@@ -33,7 +40,10 @@ struct ClientEvidence {
     const ClientCommand& command;
     const Usual& usual; ///< a server of the same kind that behaves
     const ClientRun& run;
-    std::string deed;          ///< what the server does: "answers with the next cookie"; may be empty
+    /// What the client does where the server answers the first command of the case's `bites` with an error:
+    /// whether that matters to it at all. Null if that was not tried, or could not be.
+    const ClientRun* control = nullptr;
+    std::string deed = "";          ///< what the server does: "answers with the next cookie"; may be empty
     bool tells_at_work = true; ///< the server would have told that its fault is at work
 };
 
