@@ -5,6 +5,11 @@
 #include <utility>
 
 namespace faults {
+
+using nbd::Command;
+
+namespace ask = nbd::command_flag;
+
 namespace {
 
 /// A read that is answered here has at most this many bytes, whatever the client asks for.
@@ -65,6 +70,9 @@ Message failure(const Conversation& told, const Request& request, nbd::Error err
 }
 
 Message content(const Conversation& told, const Request& request, nbd::Buffer data) {
+    if (told.chunks() && data.empty()) {
+        return success(told, request);
+    }
     if (told.chunks()) {
         return data_chunk(told, request, request.offset, data, true);
     }
@@ -77,6 +85,33 @@ Message any_success(const Conversation& told, const Request& request, std::uint8
                        nbd::Buffer(static_cast<std::size_t>(std::min(request.length, most_data)), fill));
     }
     return success(told, request);
+}
+
+nbd::Buffer part(const nbd::Buffer& data, std::size_t from, std::size_t to) {
+    return {data.begin() + static_cast<std::ptrdiff_t>(from), data.begin() + static_cast<std::ptrdiff_t>(to)};
+}
+
+bool past_end(const Conversation& told, const Request& request) {
+    return request.offset > told.size || request.length > told.size - request.offset;
+}
+
+bool flag_misplaced(const Request& request) {
+    const bool zeroes = request.type == Command::write_zeroes;
+    return ((request.flags & (ask::no_hole | ask::fast_zero)) != 0 && !zeroes) ||
+           ((request.flags & ask::df) != 0 && request.type != Command::read) ||
+           ((request.flags & ask::req_one) != 0 && request.type != Command::block_status);
+}
+
+std::uint16_t known_command_flags() {
+    return ask::fua | ask::no_hole | ask::df | ask::req_one | ask::fast_zero | ask::payload_len |
+           ask::extend | ask::query | ask::notify | ask::cancel;
+}
+
+bool is_sound(const Conversation& told, const Request& request) {
+    const bool read_only = (told.flags & nbd::transmission_flag::read_only) != 0;
+    return request.type <= Command::block_status && !past_end(told, request) && !flag_misplaced(request) &&
+           (request.flags & ~known_command_flags()) == 0 && !(read_only && changes_disk(request.type)) &&
+           (request.type != Command::block_status || !told.contexts.empty());
 }
 
 bool changes_disk(nbd::Command command) {

@@ -32,6 +32,16 @@ namespace faults {
 /// The whole reply to a read or another request that succeeds; a read gets this byte all over.
 [[nodiscard]] Message any_success(const Conversation& told, const Request& request, std::uint8_t fill = 0);
 
+/// The bytes from one index to another one.
+[[nodiscard]] nbd::Buffer part(const nbd::Buffer& data, std::size_t from, std::size_t to);
+/// True for a request that goes beyond the end of the export.
+[[nodiscard]] bool past_end(const Conversation& told, const Request& request);
+/// True for a flag that the specification has, but not for this command.
+[[nodiscard]] bool flag_misplaced(const Request& request);
+/// The command flags that the specification has, RESIZE included.
+[[nodiscard]] std::uint16_t known_command_flags();
+/// True for a request that a server with all features has no reason to refuse.
+[[nodiscard]] bool is_sound(const Conversation& told, const Request& request);
 /// True for the commands that write (Ordering of messages and writes).
 [[nodiscard]] bool changes_disk(nbd::Command command);
 

@@ -6,8 +6,6 @@
 #include <iterator>
 
 namespace faults {
-namespace {
-
 Table joined(std::initializer_list<Table (*)()> parts) {
     Table all;
     for (const auto part : parts) {
@@ -17,10 +15,10 @@ Table joined(std::initializer_list<Table (*)()> parts) {
     return all;
 }
 
-} // namespace
-
 std::span<const Fault> server_faults() {
-    static const Table all = joined({greeting_faults, reply_faults});
+    static const Table all = joined({greeting_faults, option_faults, export_faults, information_faults,
+                                     context_faults, reply_faults, error_faults, read_faults, command_faults,
+                                     bounds_faults, status_faults, ending_faults});
     return all;
 }
 
@@ -30,7 +28,7 @@ std::span<const Fault> client_faults() {
 }
 
 std::span<const Fault> server_oddities() {
-    static const Table all = joined({reply_oddities, failure_oddities});
+    static const Table all = joined({handshake_oddities, size_oddities, reply_oddities, failure_oddities});
     return all;
 }
 

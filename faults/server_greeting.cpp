@@ -1,9 +1,11 @@
-// Faults of the first message of a server (Newstyle negotiation, Handshake flags).
+// Faults of the first messages of a server (Newstyle negotiation, Handshake flags, Client flags).
 
-#include "faults/make.hpp"
+#include "faults/edit.hpp"
 #include "faults/tables.hpp"
 
 namespace faults {
+
+namespace shake = nbd::handshake_flag;
 
 Table greeting_faults() {
     return {
@@ -13,6 +15,29 @@ Table greeting_faults() {
          twist([](Greeting& greeting) { greeting.style += 1; })},
         {"greeting-unknown-flag", "HANDSHAKE-FLAGS-KNOWN", "sets a handshake flag that means nothing",
          twist([](Greeting& greeting) { greeting.flags |= 1U << 7; })},
+        {"greeting-not-fixed", "BASELINE-FIXED-NEWSTYLE", "leaves NBD_FLAG_FIXED_NEWSTYLE clear",
+         twist([](Greeting& greeting) {
+             greeting.flags &= static_cast<std::uint16_t>(~shake::fixed_newstyle);
+         })},
+        {"greeting-hangs-up", "HAGGLING-NO-HANG-UP", "closes the connection right after its greeting",
+         twist([](ClientFlags& /*flags*/, Flow& flow) { flow.hang_up(); })},
+        {"greeting-late", "GREETING-FIRST", "says nothing before the client does",
+         twist_with(
+             std::optional<Greeting>{},
+             [](std::optional<Greeting>& held, Greeting& greeting, Flow& flow) {
+                 held = greeting;
+                 flow.drop();
+             },
+             [](std::optional<Greeting>& held, ClientFlags& /*flags*/, Flow& flow) {
+                 flow.to_client(*held);
+             })},
+        {"client-flags-unknown-accepted", "CLIENT-FLAGS-DROPPED",
+         "goes on with a client that sets an unknown flag", twist([](ClientFlags& flags) {
+             flags.flags &= nbd::client_flag::fixed_newstyle | nbd::client_flag::no_zeroes;
+         })},
+        {"client-flags-unoffered-accepted", "CLIENT-FLAGS-DROPPED",
+         "does not offer NBD_FLAG_NO_ZEROES, and goes on with a client that sets NBD_FLAG_C_NO_ZEROES",
+         twist([](Greeting& greeting) { greeting.flags &= static_cast<std::uint16_t>(~shake::no_zeroes); })},
     };
 }
 

@@ -88,7 +88,8 @@ class Meeting {
         const std::string& twist = server_.fault.empty() ? server_.oddity : server_.fault;
         run_.at_work = !twist.empty() && process_.error_tail(most_errors).find(fmt::format(
                                              "{} is at work", twist)) != std::string::npos;
-        if (server_.content != ClientServer::Content::zeroes) {
+        if (server_.content == ClientServer::Content::pattern ||
+            server_.content == ClientServer::Content::sparse) {
             run_.disk = digest_of(disk_);
         }
         return std::move(run_);
@@ -201,7 +202,7 @@ class Meeting {
         run_.errors = client.error_tail(most_errors);
         leave_places_out(run_.output);
         if (fs::exists(folder_ / "file")) {
-            run_.output += "\nfile: " + digest_of(folder_ / "file");
+            run_.file = digest_of(folder_ / "file");
         }
     }
 
@@ -248,6 +249,9 @@ bool ClientCommand::has_address() const {
 int ClientRun::signal() const {
     if (timed_out || grew) {
         return 0;
+    }
+    if (exit.signal == SIGXFSZ) {
+        return 0; // it met the limit for {file}
     }
     // A shell that waited for the client says so in this way.
     constexpr int shell = 128;

@@ -36,7 +36,8 @@ struct ClientRun {
     bool timed_out = false; ///< it did not end by itself; `exit` says nothing then
     bool grew = false;      ///< it used more memory than it may; likewise
     std::uint64_t memory = 0; ///< the most that was seen; bytes
-    std::string output; ///< standard output, and {file} if it wrote one; places of the case are left out
+    std::string output; ///< standard output; places of the case are left out
+    std::string file;   ///< what stands for the content of {file}; empty if there is none
     bool output_cut = false;      ///< there was more of it than is kept
     std::string errors;           ///< the end of its standard error
     std::string disk;             ///< what stands for the content of the disk afterwards; empty if unknown

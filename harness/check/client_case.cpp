@@ -153,7 +153,8 @@ ClientCase read_case(const YamlNode& node, const std::string& section, const Req
     constexpr std::pair<std::string_view, Wants> wants[] = {
         {"tolerates", Wants::tolerates}, {"rejects", Wants::rejects}, {"survives", Wants::survives}};
     constexpr std::pair<std::string_view, ClientCase::Output> outputs[] = {
-        {"as-usual", ClientCase::Output::as_usual}, {"nothing-else", ClientCase::Output::nothing_else}};
+        {"as-usual", ClientCase::Output::as_usual}, {"nothing-else", ClientCase::Output::nothing_else},
+        {"data", ClientCase::Output::data}};
     YamlMap map = node.map();
     ClientCase made;
     made.position = node.position();

@@ -51,8 +51,8 @@ struct ClientCase {
     /// does not is warned about only. Empty if there is none.
     std::string breaks;
     ClientServer server;
-    /// Options and commands; the client has to have sent one of them for the case to say anything. Empty: any
-    /// client will do.
+    /// Options and commands; the client has to send one of them to the server without its fault, or the case
+    /// says nothing. Empty: any client will do.
     std::vector<std::string> bites;
     Wants wants = Wants::tolerates;
     /// What the output of a client that reports success is compared with.
@@ -60,6 +60,7 @@ struct ClientCase {
         any,
         as_usual,     ///< output and disk are as on a well-behaved server
         nothing_else, ///< lines may be missing, but there are no others than on a well-behaved server
+        data,         ///< what it has read or written; but not text, which may tell how the server is different
     } output = Output::any;
     /// Commands that a client which tolerates the server need not send though it does so to a well-behaved one.
     std::vector<std::string> may_skip;

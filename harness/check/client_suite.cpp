@@ -4,6 +4,7 @@
 #include "harness/run/judge.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <atomic>
@@ -54,6 +55,9 @@ CaseResult baseline_result(const ClientSuite& suite, const UsualBook& book) {
     result.group = "Ordinary use";
     const Usual* first = nullptr;
     for (const auto& [server, usual] : book.all()) {
+        if (!server->oddity.empty()) {
+            continue; // a control, which some case is about, too
+        }
         const std::string what = server->describe();
         add_wire_findings(usual->run, first == nullptr ? nullptr : &first->run, true,
                           what.empty() ? "wire" : fmt::format("wire, with {}", what), result.findings);
@@ -168,6 +172,9 @@ CaseResult run_client_case(const ClientSuite& suite, const ClientBench& bench, U
             result.verdict = Verdict::unsupported;
             result.reason = fmt::format("the client {} also on a server of this kind that behaves ({})",
                                         usual.run.describe(suite.command), usual_server(item).describe());
+        } else if (!could_bite(item, usual.run)) {
+            result.verdict = Verdict::unsupported;
+            result.reason = fmt::format("the client never sent {}", fmt::join(item.bites, " or "));
         } else {
             fs::create_directories(logs);
             const ClientRun run = bench.meet(item.server, result.id, logs);
@@ -233,7 +240,8 @@ reports::RunResult run_client_suite(const ClientSuite& suite, const std::vector<
                 if (!dull && !suite.out.empty() && fs::exists(logs)) {
                     result.folder = (fs::path("cases") / result.id).string();
                     fs::create_directories(suite.out / result.folder);
-                    fs::copy(logs, suite.out / result.folder, fs::copy_options::overwrite_existing);
+                    fs::copy(logs, suite.out / result.folder, 
+                             fs::copy_options::overwrite_existing | fs::copy_options::recursive);
                 }
                 remove_tree(logs);
             } catch (const Interrupted&) {

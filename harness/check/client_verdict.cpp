@@ -118,11 +118,6 @@ class Judging {
 
     /// Why the case says nothing about this client; empty if it does.
     [[nodiscard]] std::string says_nothing() const {
-        // A server that hangs up may do so before the client comes to what it usually does.
-        if (!item_.bites.empty() && !names_any(item_.bites, run_.asked) &&
-            !names_any(item_.bites, evidence_.usual.run.asked)) {
-            return fmt::format("the client never sent {}", fmt::join(item_.bites, " or "));
-        }
         const bool twisted = !item_.server.fault.empty() || !item_.server.oddity.empty();
         if (twisted && evidence_.tells_at_work && !run_.at_work) {
             return fmt::format("nothing that the client sent made the server do it: {}", server_did());
@@ -168,7 +163,9 @@ class Judging {
             return "";
         }
         // The client goes on also where the request fails. Does it do the same here?
-        const bool as_failed = run_.output == control->output && run_.disk == control->disk;
+        const bool as_failed =
+            run_.output == control->output && run_.file == control->file &&
+            (run_.disk.empty() || run_.disk == control->disk);
         if (!as_failed) {
             blame(fmt::format("expected that the client does as where the request fails; it does otherwise; {}",
                               server_did()));
@@ -187,8 +184,10 @@ class Judging {
 
     /// What is as usual has to be as usual.
     void compare() {
-        const auto output = item_.output == ClientCase::Output::as_usual ? same_output(evidence_.usual, run_)
-                                                                         : nothing_else(evidence_.usual, run_);
+        using Output = ClientCase::Output;
+        const auto output = item_.output == Output::as_usual ? same_output(evidence_.usual, run_)
+                            : item_.output == Output::data   ? same_data(evidence_.usual, run_)
+                                                             : nothing_else(evidence_.usual, run_);
         const auto disk = same_disk(evidence_.usual, run_);
         if (!output) {
             result_.observations.push_back({"was the output as usual", "it differs from time to time"});
@@ -213,6 +212,9 @@ class Judging {
 std::optional<bool> same_output(const Usual& usual, const ClientRun& run) {
     if (usual.run.output_cut || run.output_cut || (usual.again && usual.again->output_cut)) {
         return std::nullopt;
+    }
+    if (run.file != usual.run.file) {
+        return false;
     }
     if (run.output == usual.run.output) {
         return true;
@@ -241,6 +243,9 @@ std::optional<bool> nothing_else(const Usual& usual, const ClientRun& run) {
     if (usual.run.output_cut || run.output_cut) {
         return std::nullopt;
     }
+    if (run.file != usual.run.file) {
+        return false;
+    }
     std::multiset<std::string_view> known;
     for (const std::string_view line : lines_of(usual.run.output)) {
         known.insert(line);
@@ -256,6 +261,11 @@ std::optional<bool> nothing_else(const Usual& usual, const ClientRun& run) {
     return true;
 }
 
+std::optional<bool> same_data(const Usual& usual, const ClientRun& run) {
+    const bool is_text = usual.run.output.find('\0') == std::string::npos;
+    return is_text ? std::optional(run.file == usual.run.file) : same_output(usual, run);
+}
+
 std::optional<bool> same_disk(const Usual& usual, const ClientRun& run) {
     if (run.disk.empty() || usual.run.disk.empty() || (usual.again && usual.again->disk != usual.run.disk)) {
         return std::nullopt;
@@ -266,6 +276,10 @@ std::optional<bool> same_disk(const Usual& usual, const ClientRun& run) {
 void add_wire_findings(const ClientRun& run, const ClientRun* usual, bool endings_count, const std::string& step,
                        std::vector<Finding>& findings) {
     for (const WireFinding& found : run.findings) {
+        if (found.by == wire::Side::server && found.mandatory) {
+            // What a client does to a server that has broken a rule may be provoked by that.
+            break;
+        }
         const bool known = usual != nullptr && std::ranges::any_of(usual->findings, [&](const WireFinding& one) {
                                return one.by == found.by && one.requirement == found.requirement;
                            });
@@ -276,6 +290,10 @@ void add_wire_findings(const ClientRun& run, const ClientRun* usual, bool ending
                                 fmt::format("{} ({}{})", found.what, found.place, times), ""});
         }
     }
+}
+
+bool could_bite(const ClientCase& item, const ClientRun& usual) {
+    return item.bites.empty() || names_any(item.bites, usual.asked);
 }
 
 std::string control_oddity(const ClientCase& item) {

@@ -26,12 +26,18 @@ struct Usual {
 /// True if each line of the output is one of the usual ones.
 [[nodiscard]] std::optional<bool> nothing_else(const Usual& usual, const ClientRun& run);
 
+/// The same as `same_output`, but for {file}, and for standard output if that is no text.
+[[nodiscard]] std::optional<bool> same_data(const Usual& usual, const ClientRun& run);
+
 /// The same for the disk of the server.
 [[nodiscard]] std::optional<bool> same_disk(const Usual& usual, const ClientRun& run);
 
 /// The oddity by which a command of `bites` fails as it may: what a client does then is what it does where it
 /// rejects a reply. Empty if there is none, as for options.
 [[nodiscard]] std::string control_oddity(const ClientCase& item);
+
+/// False if the client is known not to send what the case is about.
+[[nodiscard]] bool could_bite(const ClientCase& item, const ClientRun& usual);
 
 /// How a verdict about a case is reached.
 struct ClientEvidence {
