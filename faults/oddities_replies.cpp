@@ -124,7 +124,8 @@ Table timing() {
          })},
         {"shutdown", "SHUTDOWN-DISC", "answers NBD_ESHUTDOWN from the fifth request on",
          twist([](Request& request, Flow& flow) {
-             if (request.type != Command::disc && flow.told().requests > 4) {
+             if (request.type != Command::disc && flow.told().requests > 4 &&
+                 is_sound(flow.told(), request)) {
                  answer(flow, failure(flow.told(), request, Error::shutdown));
              }
          })},

@@ -16,9 +16,7 @@ Table greeting_faults() {
         {"greeting-unknown-flag", "HANDSHAKE-FLAGS-KNOWN", "sets a handshake flag that means nothing",
          twist([](Greeting& greeting) { greeting.flags |= 1U << 7; })},
         {"greeting-not-fixed", "BASELINE-FIXED-NEWSTYLE", "leaves NBD_FLAG_FIXED_NEWSTYLE clear",
-         twist([](Greeting& greeting) {
-             greeting.flags &= static_cast<std::uint16_t>(~shake::fixed_newstyle);
-         })},
+         unoffered(nbd::handshake_flag::fixed_newstyle, nbd::client_flag::fixed_newstyle)},
         {"greeting-hangs-up", "HAGGLING-NO-HANG-UP", "closes the connection right after its greeting",
          twist([](ClientFlags& /*flags*/, Flow& flow) { flow.hang_up(); })},
         {"greeting-late", "GREETING-FIRST", "says nothing before the client does",

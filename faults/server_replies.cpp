@@ -108,7 +108,7 @@ Table styles() {
              if (chunk.type == ChunkType::block_status && chunk.done()) {
                  chunk.flags = 0;
                  flow.forward();
-                 flow.to_client(as_simple(chunk));
+                 flow.to_client(Reply{nbd::simple_reply_magic, Error::io, chunk.cookie});
              }
          })},
         {"reply-chunk-unnegotiated", "CHUNK-NEGOTIATED",
@@ -158,22 +158,16 @@ Table styles() {
                  flow.to_client(chunk(flow.told(), *request, ChunkType{99}, {1, 2, 3, 4}, false));
              }
          })},
-        {"chunk-after-done", "REPLY-COOKIE", "sets NBD_REPLY_FLAG_DONE in each of several chunks",
+        {"chunk-after-done", "REPLY-COOKIE", "sets NBD_REPLY_FLAG_DONE in the chunk before the last one",
          on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
-             const auto half = static_cast<std::ptrdiff_t>(data.size() / 2);
-             const nbd::Buffer first(data.begin(), data.begin() + half);
-             const nbd::Buffer second(data.begin() + half, data.end());
-             if (first.empty()) {
-                 flow.to_client(content(flow.told(), request, data));
-                 return;
-             }
-             flow.to_client(data_chunk(flow.told(), request, request.offset, first, true));
-             flow.to_client(data_chunk(flow.told(), request, request.offset + first.size(), second, true));
+             flow.to_client(content(flow.told(), request, data));
+             flow.to_client(success(flow.told(), request));
          })},
         {"chunk-never-done", "CHUNK-DONE-LAST",
-         "leaves NBD_REPLY_FLAG_DONE clear in the last chunk of a read",
-         on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
-             flow.to_client(data_chunk(flow.told(), request, request.offset, data, false));
+         "leaves NBD_REPLY_FLAG_DONE clear in the last chunk of a read", twist([](Chunk& chunk) {
+             if (chunk.type == ChunkType::offset_data || chunk.type == ChunkType::offset_hole) {
+                 chunk.flags = 0;
+             }
          })},
         {"none-without-done", "NONE-DONE", "leaves NBD_REPLY_FLAG_DONE clear in NBD_REPLY_TYPE_NONE",
          twist([](Chunk& chunk, Flow& flow) {

@@ -1,0 +1,186 @@
+// Faults of selecting metadata contexts (NBD_OPT_LIST_META_CONTEXT, NBD_OPT_SET_META_CONTEXT, Metadata
+// querying).
+
+#include "faults/edit.hpp"
+#include "faults/tables.hpp"
+
+#include <string>
+
+namespace faults {
+
+using nbd::Option;
+using nbd::OptionReplyType;
+
+namespace {
+
+bool about_contexts(Option option) {
+    return option == Option::list_meta_context || option == Option::set_meta_context;
+}
+
+OptionReply context_reply(Option option, std::uint32_t id, std::string name) {
+    return option_reply(option, OptionReplyType::meta_context,
+                        nbd::encode(nbd::MetaContextReply{id, std::move(name)}));
+}
+
+/// The names and ids of contexts become others.
+template <class F>
+Recipe on_context(F change) {
+    return twist([change](OptionReply& reply) {
+        if (reply.type == OptionReplyType::meta_context) {
+            edit<nbd::MetaContextReply>(reply.payload,
+                                        [&](nbd::MetaContextReply& told) { change(reply.option, told); });
+        }
+    });
+}
+
+/// What comes in the server's place for options whose queries are as `which` says.
+template <class Which, class Act>
+Recipe in_place(Option option, Which which, Act act) {
+    return on_option(option, [which, act](OptionRequest& request, Flow& flow) {
+        const auto asked = payload_as<nbd::MetaContextRequest>(request.payload);
+        if (asked && which(asked->queries)) {
+            act(request, flow);
+            flow.drop();
+        }
+    });
+}
+
+using Queries = std::vector<nbd::MetaContextQuery>;
+
+bool none(const Queries& queries) {
+    return queries.empty();
+}
+
+bool wildcard(const Queries& queries) {
+    return queries.size() == 1 && queries.front().query == "base:";
+}
+
+/// One of the queries is of the namespace base, and for no context that there is.
+bool unknown_leaf(const Queries& queries) {
+    return std::ranges::any_of(queries, [](const nbd::MetaContextQuery& query) {
+        return query.query.starts_with("base:") && query.query != "base:" &&
+               query.query != nbd::base_allocation;
+    });
+}
+
+bool other_namespace(const Queries& queries) {
+    return std::ranges::any_of(queries, [](const nbd::MetaContextQuery& query) {
+        return !query.query.starts_with("base:") && query.query.find(':') != std::string::npos;
+    });
+}
+
+void select_allocation(OptionRequest& option, Flow& flow) {
+    flow.to_client(context_reply(option.option, 1, std::string(nbd::base_allocation)));
+    flow.to_client(option_reply(option.option, OptionReplyType::ack));
+}
+
+void accept(OptionRequest& option, Flow& flow) {
+    flow.to_client(option_reply(option.option, OptionReplyType::ack));
+}
+
+void call_invalid(OptionRequest& option, Flow& flow) {
+    flow.to_client(option_reply(option.option, OptionReplyType::err_invalid));
+}
+
+Table both() {
+    return {
+        {"meta-reply-strange", "META-REPLIES",
+         "ends its answers to the options for metadata contexts with an unknown reply type",
+         twist([](OptionReply& reply) {
+             if (about_contexts(reply.option) && is_final(reply)) {
+                 reply.type = OptionReplyType{77};
+                 reply.payload.clear();
+             }
+         })},
+        {"meta-reply-server", "SERVER-REPLY-PLACE",
+         "answers the options for metadata contexts with NBD_REP_SERVER, too",
+         twist([](OptionRequest& option, Flow& flow) {
+             if (about_contexts(option.option)) {
+                 flow.to_client(option_reply(option.option, OptionReplyType::server,
+                                             nbd::encode(nbd::ServerReply{"name", {}})));
+             }
+         })},
+        {"meta-context-bare", "META-CONTEXT-NAMESPACE",
+         "calls a metadata context allocation, without a namespace",
+         on_context([](Option /*option*/, nbd::MetaContextReply& told) { told.context = "allocation"; })},
+        {"meta-malformed-accepted", "META-LAYOUT-REFUSED",
+         "accepts options for metadata contexts whose queries are longer than their data",
+         twist([](OptionRequest& option, Flow& flow) {
+             if (about_contexts(option.option) && !payload_as<nbd::MetaContextRequest>(option.payload)) {
+                 answer(flow, option_reply(option.option, OptionReplyType::ack));
+             }
+         })},
+        {"meta-extended-demanded", "META-BASE-COMPACT",
+         "answers NBD_REP_ERR_EXT_HEADER_REQD to queries of the namespace base",
+         twist([](OptionRequest& option, Flow& flow) {
+             if (about_contexts(option.option)) {
+                 answer(flow, option_reply(option.option, OptionReplyType::err_ext_header_reqd));
+             }
+         })},
+    };
+}
+
+Table listing() {
+    return {
+        {"list-meta-id", "LIST-META-ID", "tells an id with the metadata contexts that it lists",
+         on_context([](Option option, nbd::MetaContextReply& told) {
+             told.id += option == Option::list_meta_context ? 7 : 0;
+         })},
+        {"list-meta-wildcard", "LIST-META-WILDCARD",
+         "lists nothing for the query base:", in_place(Option::list_meta_context, wildcard, accept)},
+        {"list-meta-all", "LIST-META-ALL", "lists nothing where there is no query",
+         in_place(Option::list_meta_context, none, accept)},
+        {"list-meta-too-big", "LIST-META-TOO-BIG", "answers NBD_REP_ERR_TOO_BIG where there is no query",
+         in_place(Option::list_meta_context, none,
+                  [](OptionRequest& option, Flow& flow) {
+                      flow.to_client(option_reply(option.option, OptionReplyType::err_too_big));
+                  })},
+    };
+}
+
+Table selecting() {
+    return {
+        {"set-meta-without-structured", "SET-META-REFUSED",
+         "selects metadata contexts although structured replies were not agreed",
+         on_option(Option::set_meta_context,
+                   [](OptionRequest& option, Flow& flow) {
+                       if (!flow.told().chunks()) {
+                           select_allocation(option, flow);
+                           flow.drop();
+                       }
+                   })},
+        {"set-meta-same-id", "SET-META-UNIQUE", "gives two metadata contexts the same id",
+         twist([](OptionReply& reply, Flow& flow) {
+             const auto told = payload_as<nbd::MetaContextReply>(reply.payload);
+             if (reply.option == Option::set_meta_context && reply.type == OptionReplyType::meta_context &&
+                 told) {
+                 flow.to_client(context_reply(reply.option, told->id, "x-twin:same"));
+             }
+         })},
+        {"set-meta-none", "SET-META-NONE", "selects base:allocation where there is no query",
+         in_place(Option::set_meta_context, none, select_allocation)},
+        {"set-meta-wildcard", "SET-META-WILDCARD", "selects base:allocation for the query base:",
+         in_place(Option::set_meta_context, wildcard, select_allocation)},
+        {"set-meta-unknown-leaf", "META-LEAF-IGNORED",
+         "answers NBD_REP_ERR_INVALID to queries for unknown contexts of the namespace base",
+         in_place(Option::set_meta_context, unknown_leaf, call_invalid)},
+        {"set-meta-unknown-namespace", "META-NAMESPACE-IGNORED",
+         "answers NBD_REP_ERR_INVALID to queries of an unknown namespace",
+         in_place(Option::set_meta_context, other_namespace, call_invalid)},
+        {"set-meta-kept", "SET-META-REPLACES", "keeps the metadata contexts that were selected before",
+         on_option(Option::set_meta_context,
+                   [n = 0](OptionRequest& option, Flow& flow) mutable {
+                       if (++n > 1) {
+                           answer(flow, option_reply(option.option, OptionReplyType::ack));
+                       }
+                   })},
+    };
+}
+
+} // namespace
+
+Table context_faults() {
+    return joined({both, listing, selecting});
+}
+
+} // namespace faults
