@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <fstream>
 #include <utility>
 
 namespace harness::check {
@@ -54,6 +53,34 @@ std::string escaped(const std::string& text) {
     return out;
 }
 
+/// Looks on, and cuts the disk as soon as a client begins to read: only clients that have learnt the size
+/// before that can ask for what is gone.
+class Cutter final : public TapObserver {
+  public:
+    /// Cuts nothing where `size` is nothing.
+    Cutter(WireRecord& record, fs::path disk, std::optional<std::uint64_t> size)
+      : record_(record)
+      , disk_(std::move(disk))
+      , size_(size) {}
+
+    void opened(std::uint32_t connection) override { record_.opened(connection); }
+    void bytes(std::uint32_t connection, wire::Side from, std::span<const std::uint8_t> bytes) override {
+        record_.bytes(connection, from, bytes);
+        if (size_ && from == wire::Side::client && record_.asked().contains(nbd::name(nbd::Command::read))) {
+            std::error_code ignored; // then nothing fails, which the case notices
+            fs::resize_file(disk_, *std::exchange(size_, std::nullopt), ignored);
+        }
+    }
+    void ended(std::uint32_t connection, wire::Side by, wire::End how) override {
+        record_.ended(connection, by, how);
+    }
+
+  private:
+    WireRecord& record_;
+    fs::path disk_;
+    std::optional<std::uint64_t> size_;
+};
+
 /// One meeting.
 class Meeting {
   public:
@@ -65,8 +92,10 @@ class Meeting {
       , logs_(logs)
       , disk_(folder / "disk")
       , record_(logs / "wire.transcript", title)
+      , cutter_(record_, disk_,
+                server.content == ClientServer::Content::cut ? std::optional(server.size / 2) : std::nullopt)
       , process_(start_server(programs))
-      , tap_(address_, folder / "tap", record_) {
+      , tap_(address_, folder / "tap", cutter_) {
         fill_places();
     }
 
@@ -137,9 +166,6 @@ class Meeting {
             (void)process.stop(0ms);
             throw BenchError(fmt::format("'{}' does not serve: {}", launch.command_line(),
                                          process.error_tail(most_errors)));
-        }
-        if (server_.content == ClientServer::Content::cut) {
-            fs::resize_file(disk_, server_.size / 2);
         }
         return process;
     }
@@ -226,6 +252,7 @@ class Meeting {
     fs::path disk_;
     Address address_;
     WireRecord record_;
+    Cutter cutter_;
     Process process_;
     Tap tap_;
     std::vector<std::pair<std::string, std::string>> places_;
@@ -280,14 +307,17 @@ ClientBench::ClientBench(ClientCommand command, fs::path programs, Workspace& wo
   , programs_(std::move(programs))
   , workspace_(workspace) {}
 
-ClientRun ClientBench::meet(const ClientServer& server, const std::string& title, const fs::path& logs) const {
+ClientRun ClientBench::meet(const ClientServer& server, const std::string& title, const fs::path& logs,
+                            std::optional<std::chrono::milliseconds> limit) const {
     const fs::path folder = workspace_.make_folder("m");
     struct Gone {
         Workspace& workspace;
         const fs::path& folder;
         ~Gone() { workspace.remove_folder(folder); }
     } const gone{workspace_, folder};
-    return Meeting(command_, programs_, folder, server, title, logs).run();
+    ClientCommand command = command_;
+    command.limit = limit.value_or(command.limit);
+    return Meeting(command, programs_, folder, server, title, logs).run();
 }
 
 } // namespace harness::check

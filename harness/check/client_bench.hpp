@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -69,8 +70,10 @@ class ClientBench {
 
     /// Lets the client meet the server. The logs go to `logs`, which must be there: wire.transcript,
     /// client.log, server.log. Throws BenchError, LaunchError, Interrupted.
+    /// `limit`: another one for the client than its command has.
     [[nodiscard]] ClientRun meet(const ClientServer& server, const std::string& title,
-                                 const std::filesystem::path& logs) const;
+                                 const std::filesystem::path& logs,
+                                 std::optional<std::chrono::milliseconds> limit = std::nullopt) const;
 
     [[nodiscard]] const ClientCommand& command() const { return command_; }
 

@@ -18,7 +18,7 @@ struct ClientServer {
         pattern, ///< bytes that depend on their offset, and no hole
         sparse,  ///< pattern and holes by turns, 64 KiB each
         zeroes,  ///< memory that nobody has written to
-        cut,     ///< pattern; but its file loses the second half once the server runs, so that reads fail there
+        cut,     ///< pattern; but its file loses the second half at the first read, so that reads fail there
     };
     std::string fault;                ///< `nbd-resize-server --fault`; empty for none
     std::string oddity;               ///< `nbd-resize-server --oddity`; empty for none

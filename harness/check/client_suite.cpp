@@ -41,6 +41,12 @@ std::string deed_of(const ClientSuite& suite, const ClientServer& server) {
     return fault == nullptr ? "" : fault->sentence;
 }
 
+/// Nobody learns anything from a client that may wait and does.
+std::optional<std::chrono::milliseconds> limit_for(const ClientCase& item, const ClientCommand& command) {
+    constexpr std::chrono::milliseconds short_limit{1500};
+    return item.may_wait ? std::optional(std::min(command.limit, short_limit)) : std::nullopt;
+}
+
 /// What the client does where what the case is about fails as it may; null if there is no such server.
 const ClientRun* control(const ClientSuite& suite, UsualBook& book, const ClientCase& item) {
     ClientServer server = usual_server(item);
@@ -177,7 +183,7 @@ CaseResult run_client_case(const ClientSuite& suite, const ClientBench& bench, U
             result.reason = fmt::format("the client never sent {}", fmt::join(item.bites, " or "));
         } else {
             fs::create_directories(logs);
-            const ClientRun run = bench.meet(item.server, result.id, logs);
+            const ClientRun run = bench.meet(item.server, result.id, logs, limit_for(item, suite.command));
             const ListedFault* const fault = find(suite.faults, item.server.fault);
             judge_client({item, *suite.requirements, suite.command, usual, run,
                           run.success() ? control(suite, book, item) : nullptr, deed_of(suite, item.server),

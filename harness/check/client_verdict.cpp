@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <csignal>
 #include <set>
 #include <string_view>
 #include <tuple>
@@ -20,6 +21,7 @@ using Wants = ClientCase::Wants;
 
 constexpr std::string_view command_prefix = "NBD_CMD_";
 constexpr std::size_t quoted_errors = 300;
+constexpr std::size_t longest_quote = 60;
 
 std::vector<std::string_view> lines_of(std::string_view text) {
     std::vector<std::string_view> lines;
@@ -46,6 +48,22 @@ std::string last_words(const ClientRun& run) {
     return text.empty() ? "it said nothing" : fmt::format("it said: {}", text);
 }
 
+/// The first line in which the output differs, for people.
+std::string difference(const std::string& usual, const std::string& now) {
+    const auto before = lines_of(usual);
+    const auto after = lines_of(now);
+    const auto [one, other] = std::ranges::mismatch(before, after);
+    const auto quoted = [](std::string_view line) {
+        const bool text = line.find('\0') == std::string_view::npos;
+        return text ? fmt::format("'{}'", line.substr(0, longest_quote)) : std::string("other bytes");
+    };
+    if (one == before.end() && other == after.end()) {
+        return "other bytes in a file";
+    }
+    return fmt::format("{} rather than {}", other == after.end() ? "nothing more" : quoted(*other),
+                       one == before.end() ? "nothing more" : quoted(*one));
+}
+
 class Judging {
   public:
     Judging(const ClientEvidence& evidence, reports::CaseResult& result)
@@ -68,8 +86,7 @@ class Judging {
         if (silent.empty() && item_.output != ClientCase::Output::any && run_.success()) {
             compare();
         }
-        // A client that has noticed a fault may leave as it likes.
-        add_wire_findings(run_, &evidence_.usual.run, item_.server.fault.empty(), "wire", result_.findings);
+        add_wire_findings();
         std::tie(result_.verdict, result_.party) = worst(result_.findings);
         if (!result_.findings.empty()) {
             result_.reason = std::ranges::find(result_.findings, result_.verdict, &Finding::verdict)->message;
@@ -167,8 +184,8 @@ class Judging {
             run_.output == control->output && run_.file == control->file &&
             (run_.disk.empty() || run_.disk == control->disk);
         if (!as_failed) {
-            blame(fmt::format("expected that the client does as where the request fails; it does otherwise; {}",
-                              server_did()));
+            blame(fmt::format("expected that the client does as where the request fails; its output has {}; {}",
+                              difference(control->output, run_.output), server_did()));
         } else if (same_output(evidence_.usual, *control) != false) {
             return fmt::format("the client reports success also where {} fails, so that it cannot be told "
                                "whether it noticed",
@@ -182,6 +199,19 @@ class Judging {
         return "";
     }
 
+    /// What a client does to a server that breaks a rule may be provoked by that, unless the case says that it
+    /// tests just this. Nor is it the client's doing how it ends if it met the limit for its file.
+    void add_wire_findings() {
+        std::vector<Finding> found;
+        check::add_wire_findings(run_, &evidence_.usual.run, run_.exit.signal != SIGXFSZ, "wire", found);
+        for (Finding& finding : found) {
+            if (item_.server.fault.empty() ||
+                std::ranges::find(item_.tests, finding.requirement) != item_.tests.end()) {
+                result_.findings.push_back(std::move(finding));
+            }
+        }
+    }
+
     /// What is as usual has to be as usual.
     void compare() {
         using Output = ClientCase::Output;
@@ -193,7 +223,8 @@ class Judging {
             result_.observations.push_back({"was the output as usual", "it differs from time to time"});
         }
         if (output == false) {
-            blame(fmt::format("the client reported success, but its output is not as usual; {}", server_did()));
+            blame(fmt::format("the client reported success, but its output is not as usual: {}; {}",
+                              difference(evidence_.usual.run.output, run_.output), server_did()));
         }
         if (disk == false) {
             blame(fmt::format("the client reported success, but left other data on the disk than usual; {}",
@@ -276,10 +307,6 @@ std::optional<bool> same_disk(const Usual& usual, const ClientRun& run) {
 void add_wire_findings(const ClientRun& run, const ClientRun* usual, bool endings_count, const std::string& step,
                        std::vector<Finding>& findings) {
     for (const WireFinding& found : run.findings) {
-        if (found.by == wire::Side::server && found.mandatory) {
-            // What a client does to a server that has broken a rule may be provoked by that.
-            break;
-        }
         const bool known = usual != nullptr && std::ranges::any_of(usual->findings, [&](const WireFinding& one) {
                                return one.by == found.by && one.requirement == found.requirement;
                            });
