@@ -1,5 +1,6 @@
 #include "faults/catalogue.hpp"
 
+#include "faults/client_tables.hpp"
 #include "faults/tables.hpp"
 
 #include <algorithm>
@@ -23,7 +24,10 @@ std::span<const Fault> server_faults() {
 }
 
 std::span<const Fault> client_faults() {
-    static const Table all = joined({client_request_faults});
+    static const Table all =
+        joined({client_handshake_faults, client_option_faults, client_request_faults, client_unoffered_faults,
+                client_leaving_faults, client_credulous_handshake_faults, client_credulous_reply_faults,
+                client_credulous_content_faults, client_intolerant_faults, client_misreading_faults});
     return all;
 }
 

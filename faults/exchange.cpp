@@ -51,6 +51,9 @@ void Exchange::handle(Message message, Side from) {
     const std::size_t on = steps(other(from)).size();
     flow_.begin(&message, other(from));
     twist_->on(message, flow_);
+    if (const auto again = flow_.take_again()) {
+        stream(from).restart(*again);
+    }
     flow_.forward();
     if (at_work_) {
         const bool as_it_was = steps(from).size() == back && steps(other(from)).size() == on + 1 &&

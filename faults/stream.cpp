@@ -22,6 +22,11 @@ void Stream::feed(nbd::Bytes bytes) {
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
 }
 
+void Stream::restart(nbd::Bytes bytes) {
+    lost_ = false;
+    bytes_.insert(bytes_.begin() + static_cast<std::ptrdiff_t>(begin_), bytes.begin(), bytes.end());
+}
+
 nbd::Buffer Stream::take(std::size_t bytes) {
     const auto from = bytes_.begin() + static_cast<std::ptrdiff_t>(begin_);
     nbd::Buffer taken(from, from + static_cast<std::ptrdiff_t>(bytes));

@@ -24,6 +24,8 @@ class Stream {
     void feed(nbd::Bytes bytes);
     /// The next message, once it is complete. What it is depends on what was said before.
     [[nodiscard]] std::optional<Message> next(const Conversation& told);
+    /// What was given as raw bytes is to be understood as these ones.
+    void restart(nbd::Bytes bytes);
     /// What is left at the end of the direction.
     [[nodiscard]] std::optional<Message> rest();
     /// Bytes that wait for the rest of their message.

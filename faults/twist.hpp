@@ -10,6 +10,8 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <variant>
 
 namespace faults {
@@ -41,6 +43,11 @@ class Flow {
     void forward();
     /// It never arrives.
     void drop() { current_ = nullptr; }
+    /// Bytes that made no message stand for these ones, which are cut into messages in their place.
+    void read_as(nbd::Buffer bytes) {
+        current_ = nullptr;
+        again_ = std::move(bytes);
+    }
 
     /// A message of the other side, made up here.
     void to_client(const Message& message) { send(Side::client, message); }
@@ -62,6 +69,7 @@ class Flow {
     /// What is left of the message; null if it was forwarded or dropped.
     [[nodiscard]] Message* current() const { return current_; }
     [[nodiscard]] bool ended() const { return ended_; }
+    [[nodiscard]] std::optional<nbd::Buffer> take_again() { return std::exchange(again_, std::nullopt); }
 
   private:
     [[nodiscard]] std::deque<Step>& queue(Side to) { return *queues_[static_cast<int>(to)]; }
@@ -71,6 +79,7 @@ class Flow {
     std::deque<Step>* queues_[2];
     std::size_t piece_[2] = {0, 0};
     Message* current_ = nullptr;
+    std::optional<nbd::Buffer> again_;
     Side to_ = Side::client;
     bool ended_ = false;
 };

@@ -1,0 +1,24 @@
+#pragma once
+
+// The faults of clients, in files of their own.
+
+#include "faults/tables.hpp"
+
+namespace faults {
+
+// What they send wrongly.
+[[nodiscard]] Table client_handshake_faults();
+[[nodiscard]] Table client_option_faults();
+[[nodiscard]] Table client_unoffered_faults();
+[[nodiscard]] Table client_leaving_faults();
+
+// What they accept, although they must not.
+[[nodiscard]] Table client_credulous_handshake_faults();
+[[nodiscard]] Table client_credulous_reply_faults();
+[[nodiscard]] Table client_credulous_content_faults();
+
+// What they do not bear, although they must.
+[[nodiscard]] Table client_intolerant_faults();
+[[nodiscard]] Table client_misreading_faults();
+
+} // namespace faults
