@@ -329,8 +329,7 @@ int interpose(int socket, const Recipe& recipe, Side program) {
     }
     Descriptor inside(pair[0]);
     Descriptor programs(pair[1]);
-    Relays::all().start(
-        std::make_unique<Relay>(std::move(outside), std::move(inside), recipe, program));
+    Relays::all().start(std::make_unique<Relay>(std::move(outside), std::move(inside), recipe, program));
     return programs.release();
 }
 

@@ -115,8 +115,9 @@ class Meeting {
         run_.findings = record_.findings();
         run_.not_judged = record_.not_judged();
         const std::string& twist = server_.fault.empty() ? server_.oddity : server_.fault;
-        run_.at_work = !twist.empty() && process_.error_tail(most_errors).find(fmt::format(
-                                             "{} is at work", twist)) != std::string::npos;
+        run_.at_work =
+            !twist.empty() &&
+            process_.error_tail(most_errors).find(fmt::format("{} is at work", twist)) != std::string::npos;
         if (server_.content == ClientServer::Content::pattern ||
             server_.content == ClientServer::Content::sparse) {
             run_.disk = digest_of(disk_);

@@ -34,15 +34,15 @@ struct ClientCommand {
 /// What a client did when it met a server.
 struct ClientRun {
     Exit exit;
-    bool timed_out = false; ///< it did not end by itself; `exit` says nothing then
-    bool grew = false;      ///< it used more memory than it may; likewise
+    bool timed_out = false;   ///< it did not end by itself; `exit` says nothing then
+    bool grew = false;        ///< it used more memory than it may; likewise
     std::uint64_t memory = 0; ///< the most that was seen; bytes
-    std::string output; ///< standard output; places of the case are left out
-    std::string file;   ///< what stands for the content of {file}; empty if there is none
-    bool output_cut = false;      ///< there was more of it than is kept
-    std::string errors;           ///< the end of its standard error
-    std::string disk;             ///< what stands for the content of the disk afterwards; empty if unknown
-    double seconds = 0;           ///< from its start to its end
+    std::string output;       ///< standard output; places of the case are left out
+    std::string file;         ///< what stands for the content of {file}; empty if there is none
+    bool output_cut = false;  ///< there was more of it than is kept
+    std::string errors;       ///< the end of its standard error
+    std::string disk;         ///< what stands for the content of the disk afterwards; empty if unknown
+    double seconds = 0;       ///< from its start to its end
     std::map<std::string, std::size_t> asked; ///< options and commands that it sent, how often each
     std::size_t connections = 0;
     std::vector<WireFinding> findings; ///< of both sides, in the order of their first times

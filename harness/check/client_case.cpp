@@ -68,9 +68,10 @@ std::uint64_t read_size(const YamlNode& node) {
 
 ClientServer read_server(const YamlNode& node) {
     using Content = ClientServer::Content;
-    constexpr std::pair<std::string_view, Content> contents[] = {
-        {"pattern", Content::pattern}, {"sparse", Content::sparse}, {"zeroes", Content::zeroes},
-        {"cut", Content::cut}};
+    constexpr std::pair<std::string_view, Content> contents[] = {{"pattern", Content::pattern},
+                                                                 {"sparse", Content::sparse},
+                                                                 {"zeroes", Content::zeroes},
+                                                                 {"cut", Content::cut}};
     YamlMap map = node.map();
     ClientServer server;
     map.optional("fault", [&](const YamlNode& value) { server.fault = value.text(); });
@@ -153,7 +154,8 @@ ClientCase read_case(const YamlNode& node, const std::string& section, const Req
     constexpr std::pair<std::string_view, Wants> wants[] = {
         {"tolerates", Wants::tolerates}, {"rejects", Wants::rejects}, {"survives", Wants::survives}};
     constexpr std::pair<std::string_view, ClientCase::Output> outputs[] = {
-        {"as-usual", ClientCase::Output::as_usual}, {"nothing-else", ClientCase::Output::nothing_else},
+        {"as-usual", ClientCase::Output::as_usual},
+        {"nothing-else", ClientCase::Output::nothing_else},
         {"data", ClientCase::Output::data}};
     YamlMap map = node.map();
     ClientCase made;

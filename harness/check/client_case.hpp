@@ -44,8 +44,8 @@ struct ClientCase {
     std::string name;
     std::string title;
     std::string section; ///< of the specification
-    /// Requirements that bind clients. The first is the one that a client has broken that does not do what the
-    /// case wants.
+    /// Requirements that bind clients. The first is the one that a client has broken that does not do what
+    /// the case wants.
     std::vector<std::string> tests;
     /// The requirement that the server breaks, where no requirement binds the client to notice: a client that
     /// does not is warned about only. Empty if there is none.
@@ -60,16 +60,17 @@ struct ClientCase {
         any,
         as_usual,     ///< output and disk are as on a well-behaved server
         nothing_else, ///< lines may be missing, but there are no others than on a well-behaved server
-        data,         ///< what it has read or written; but not text, which may tell how the server is different
+        data, ///< what it has read or written; but not text, which may tell how the server is different
     } output = Output::any;
-    /// Commands that a client which tolerates the server need not send though it does so to a well-behaved one.
+    /// Commands that a client which tolerates the server need not send though it does so to a well-behaved
+    /// one.
     std::vector<std::string> may_skip;
     /// Commands without which a client may not be able to do its work: one that sends them to a well-behaved
     /// server may give up.
     std::vector<std::string> may_need;
     bool may_reconnect = false; ///< rejects: a client may succeed on a further connection
     bool may_wait = false; ///< the server owes the client something; one that waits for it does nothing wrong
-    std::string ambiguous;      ///< what two readings of the text the case accepts; empty if there is one
+    std::string ambiguous; ///< what two readings of the text the case accepts; empty if there is one
     Position position;
 };
 

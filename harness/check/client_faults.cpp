@@ -24,8 +24,8 @@ std::vector<ListedFault> list_faults(const std::filesystem::path& program, const
     Process process = Process::start(launch);
     const auto ended = process.wait_for(patience);
     if (!ended || !ended->success()) {
-        throw std::runtime_error(fmt::format("'{}' {}", launch.command_line(),
-                                             ended ? ended->describe() : "does not end"));
+        throw std::runtime_error(
+            fmt::format("'{}' {}", launch.command_line(), ended ? ended->describe() : "does not end"));
     }
     std::vector<ListedFault> faults;
     std::istringstream lines(process.take_output());
@@ -36,8 +36,8 @@ std::vector<ListedFault> list_faults(const std::filesystem::path& program, const
             throw std::runtime_error(
                 fmt::format("'{}' prints a line that is no fault: {:.80}", launch.command_line(), line));
         }
-        faults.push_back({line.substr(0, first), line.substr(first + 1, second - first - 1),
-                          line.substr(second + 1)});
+        faults.push_back(
+            {line.substr(0, first), line.substr(first + 1, second - first - 1), line.substr(second + 1)});
     }
     return faults;
 }

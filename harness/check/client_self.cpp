@@ -211,7 +211,8 @@ SelfTable check_clients_themselves(const ClientSuite& suite, const std::vector<C
         }
     };
     {
-        const unsigned jobs = suite.jobs == 0 ? std::max(1U, std::thread::hardware_concurrency()) : suite.jobs;
+        const unsigned jobs =
+            suite.jobs == 0 ? std::max(1U, std::thread::hardware_concurrency()) : suite.jobs;
         std::vector<std::jthread> threads;
         for (unsigned i = 0; i < jobs; ++i) {
             threads.emplace_back(work);

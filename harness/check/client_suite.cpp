@@ -36,8 +36,8 @@ CaseResult blank(const ClientSuite& suite, const std::string& name) {
 }
 
 std::string deed_of(const ClientSuite& suite, const ClientServer& server) {
-    const ListedFault* const fault = server.fault.empty() ? find(suite.oddities, server.oddity)
-                                                          : find(suite.faults, server.fault);
+    const ListedFault* const fault =
+        server.fault.empty() ? find(suite.oddities, server.oddity) : find(suite.faults, server.fault);
     return fault == nullptr ? "" : fault->sentence;
 }
 
@@ -77,7 +77,8 @@ CaseResult baseline_result(const ClientSuite& suite, const UsualBook& book) {
     }
     std::tie(result.verdict, result.party) = worst(result.findings);
     if (!result.findings.empty()) {
-        result.reason = std::ranges::find(result.findings, result.verdict, &reports::Finding::verdict)->message;
+        result.reason =
+            std::ranges::find(result.findings, result.verdict, &reports::Finding::verdict)->message;
     }
     return result;
 }
@@ -91,11 +92,11 @@ void check_baseline(const ClientSuite& suite, const Usual& usual) {
     Launch launch;
     launch.argv = suite.command.argv;
     const std::string command = launch.command_line();
-    const std::string what = run.connections == 0 ? "does not connect to the server"
-                                                  : run.describe(suite.command);
-    throw NothingTested(fmt::format(
-        "nothing was tested: on a server that behaves, '{}' {}\nits standard output:\n{}\nits standard error:\n{}",
-        command, what, run.output.substr(0, shown_output), run.errors));
+    const std::string what =
+        run.connections == 0 ? "does not connect to the server" : run.describe(suite.command);
+    throw NothingTested(fmt::format("nothing was tested: on a server that behaves, '{}' {}\nits standard "
+                                    "output:\n{}\nits standard error:\n{}",
+                                    command, what, run.output.substr(0, shown_output), run.errors));
 }
 
 } // namespace
@@ -162,7 +163,8 @@ ClientServer usual_server(const ClientCase& item) {
         return {};
     }
     ClientServer server = item.server.well_behaved();
-    server.content = server.content == ClientServer::Content::cut ? ClientServer::Content::pattern : server.content;
+    server.content =
+        server.content == ClientServer::Content::cut ? ClientServer::Content::pattern : server.content;
     return server;
 }
 
@@ -212,8 +214,8 @@ void check_faults(const std::vector<ClientCase>& cases, const std::vector<Listed
             names.push_back(one.name);
         }
         if (!name.empty() && std::ranges::find(names, name) == names.end()) {
-            throw CatalogueError(item.position, fmt::format("the reference server has no {} '{}'{}", what, name,
-                                                            did_you_mean(name, names)));
+            throw CatalogueError(item.position, fmt::format("the reference server has no {} '{}'{}", what,
+                                                            name, did_you_mean(name, names)));
         }
     };
     for (const ClientCase& item : cases) {
@@ -246,7 +248,7 @@ reports::RunResult run_client_suite(const ClientSuite& suite, const std::vector<
                 if (!dull && !suite.out.empty() && fs::exists(logs)) {
                     result.folder = (fs::path("cases") / result.id).string();
                     fs::create_directories(suite.out / result.folder);
-                    fs::copy(logs, suite.out / result.folder, 
+                    fs::copy(logs, suite.out / result.folder,
                              fs::copy_options::overwrite_existing | fs::copy_options::recursive);
                 }
                 remove_tree(logs);
@@ -260,7 +262,8 @@ reports::RunResult run_client_suite(const ClientSuite& suite, const std::vector<
         }
     };
     {
-        const unsigned jobs = suite.jobs == 0 ? std::max(1U, std::thread::hardware_concurrency()) : suite.jobs;
+        const unsigned jobs =
+            suite.jobs == 0 ? std::max(1U, std::thread::hardware_concurrency()) : suite.jobs;
         std::vector<std::jthread> threads;
         for (unsigned i = 0; i < jobs; ++i) {
             threads.emplace_back(work);

@@ -45,8 +45,8 @@ using OnClientCase = std::function<void(std::size_t done, const reports::CaseRes
 /// The results, that of the ordinary use of the client, "check/baseline", first. Their `seconds`, `cases` are
 /// filled in, not what a report wants to know besides. Throws NothingTested, Interrupted, std::system_error;
 /// what goes wrong in a case becomes its verdict `error`.
-[[nodiscard]] reports::RunResult run_client_suite(const ClientSuite& suite, const std::vector<ClientCase>& cases,
-                                                  const OnClientCase& on_case);
+[[nodiscard]] reports::RunResult
+run_client_suite(const ClientSuite& suite, const std::vector<ClientCase>& cases, const OnClientCase& on_case);
 
 /// Throws CatalogueError if a case names a fault or an oddity that the reference server does not have.
 void check_faults(const std::vector<ClientCase>& cases, const std::vector<ListedFault>& faults,

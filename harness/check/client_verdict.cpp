@@ -98,8 +98,7 @@ class Judging {
 
   private:
     void find(Verdict verdict, const std::string& requirement, std::string message) {
-        result_.findings.push_back(
-            {verdict, Party::client, requirement, "client", std::move(message), ""});
+        result_.findings.push_back({verdict, Party::client, requirement, "client", std::move(message), ""});
     }
 
     /// The client has not done what the case wants.
@@ -129,7 +128,8 @@ class Judging {
             find(Verdict::fail, item_.tests.empty() ? item_.breaks : item_.tests.front(),
                  fmt::format("the client {}; {}", how, server_did()));
         } else if (run_.signal() != 0) {
-            find(Verdict::crash, "", fmt::format("the client {}; {}; {}", how, server_did(), last_words(run_)));
+            find(Verdict::crash, "",
+                 fmt::format("the client {}; {}; {}", how, server_did(), last_words(run_)));
         }
     }
 
@@ -180,12 +180,12 @@ class Judging {
             return "";
         }
         // The client goes on also where the request fails. Does it do the same here?
-        const bool as_failed =
-            run_.output == control->output && run_.file == control->file &&
-            (run_.disk.empty() || run_.disk == control->disk);
+        const bool as_failed = run_.output == control->output && run_.file == control->file &&
+                               (run_.disk.empty() || run_.disk == control->disk);
         if (!as_failed) {
-            blame(fmt::format("expected that the client does as where the request fails; its output has {}; {}",
-                              difference(control->output, run_.output), server_did()));
+            blame(
+                fmt::format("expected that the client does as where the request fails; its output has {}; {}",
+                            difference(control->output, run_.output), server_did()));
         } else if (same_output(evidence_.usual, *control) != false) {
             return fmt::format("the client reports success also where {} fails, so that it cannot be told "
                                "whether it noticed",
@@ -199,8 +199,8 @@ class Judging {
         return "";
     }
 
-    /// What a client does to a server that breaks a rule may be provoked by that, unless the case says that it
-    /// tests just this. Nor is it the client's doing how it ends if it met the limit for its file.
+    /// What a client does to a server that breaks a rule may be provoked by that, unless the case says that
+    /// it tests just this. Nor is it the client's doing how it ends if it met the limit for its file.
     void add_wire_findings() {
         std::vector<Finding> found;
         check::add_wire_findings(run_, &evidence_.usual.run, run_.exit.signal != SIGXFSZ, "wire", found);
@@ -281,7 +281,8 @@ std::optional<bool> nothing_else(const Usual& usual, const ClientRun& run) {
     for (const std::string_view line : lines_of(usual.run.output)) {
         known.insert(line);
     }
-    const std::optional<bool> stable = usual.again ? same_output({usual.run, std::nullopt}, *usual.again) : true;
+    const std::optional<bool> stable =
+        usual.again ? same_output({usual.run, std::nullopt}, *usual.again) : true;
     for (const std::string_view line : lines_of(run.output)) {
         const auto found = known.find(line);
         if (found == known.end()) {
@@ -304,12 +305,13 @@ std::optional<bool> same_disk(const Usual& usual, const ClientRun& run) {
     return run.disk == usual.run.disk;
 }
 
-void add_wire_findings(const ClientRun& run, const ClientRun* usual, bool endings_count, const std::string& step,
-                       std::vector<Finding>& findings) {
+void add_wire_findings(const ClientRun& run, const ClientRun* usual, bool endings_count,
+                       const std::string& step, std::vector<Finding>& findings) {
     for (const WireFinding& found : run.findings) {
-        const bool known = usual != nullptr && std::ranges::any_of(usual->findings, [&](const WireFinding& one) {
-                               return one.by == found.by && one.requirement == found.requirement;
-                           });
+        const bool known =
+            usual != nullptr && std::ranges::any_of(usual->findings, [&](const WireFinding& one) {
+                return one.by == found.by && one.requirement == found.requirement;
+            });
         if (found.by == wire::Side::client && !known && (endings_count || !found.by_ending)) {
             const std::string times = found.times > 1 ? fmt::format(", {} times", found.times) : "";
             findings.push_back({found.mandatory ? Verdict::fail : Verdict::warn, Party::client,
@@ -324,7 +326,8 @@ bool could_bite(const ClientCase& item, const ClientRun& usual) {
 }
 
 std::string control_oddity(const ClientCase& item) {
-    if (item.wants != Wants::rejects || item.bites.empty() || !item.bites.front().starts_with(command_prefix)) {
+    if (item.wants != Wants::rejects || item.bites.empty() ||
+        !item.bites.front().starts_with(command_prefix)) {
         return "";
     }
     std::string name = "fails-" + item.bites.front().substr(command_prefix.size());

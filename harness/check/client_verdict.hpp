@@ -49,7 +49,7 @@ struct ClientEvidence {
     /// What the client does where the server answers the first command of the case's `bites` with an error:
     /// whether that matters to it at all. Null if that was not tried, or could not be.
     const ClientRun* control = nullptr;
-    std::string deed = "";          ///< what the server does: "answers with the next cookie"; may be empty
+    std::string deed = "";     ///< what the server does: "answers with the next cookie"; may be empty
     bool tells_at_work = true; ///< the server would have told that its fault is at work
 };
 

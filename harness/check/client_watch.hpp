@@ -14,8 +14,8 @@ struct Watched {
     std::uint64_t memory = 0; ///< the most that was seen; bytes
 };
 
-/// Waits until the process ends, the deadline has passed, or it and its descendants have more memory than they
-/// may. Ends nothing. Throws Interrupted.
+/// Waits until the process ends, the deadline has passed, or it and its descendants have more memory than
+/// they may. Ends nothing. Throws Interrupted.
 [[nodiscard]] Watched watch(Process& process, std::chrono::steady_clock::time_point deadline,
                             std::uint64_t memory_limit);
 

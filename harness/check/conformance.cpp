@@ -27,10 +27,11 @@ void check_deviation(const Deviation& deviation, const Conformance& conformance)
                            (deviation.role == "server" ? any_matches(pattern, conformance.server_cases)
                                                        : any_matches(pattern, conformance.client_cases));
         if (!known) {
-            throw CatalogueError(deviation.position,
-                                 fmt::format("the deviation '{}' speaks of the case '{}', which there is not: "
-                                             "check/NAME or check/wire-REQUIREMENT",
-                                             deviation.id, pattern));
+            throw CatalogueError(
+                deviation.position,
+                fmt::format("the deviation '{}' speaks of the case '{}', which there is not: "
+                            "check/NAME or check/wire-REQUIREMENT",
+                            deviation.id, pattern));
         }
     }
 }

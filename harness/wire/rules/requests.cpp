@@ -269,7 +269,8 @@ constexpr Rule<EndEvent> ends[] = {
          const bool turns_back =
              state.entered && state.entered->telling == Telling::oldstyle && state.requests == 0;
          return when(event.by == Side::client && state.phase == Phase::transmission && !state.disconnecting &&
-                         !turns_back && !state.shut_down && !state.ended_by(Side::server) && !state.broken_by(Side::server),
+                         !turns_back && !state.shut_down && !state.ended_by(Side::server) &&
+                         !state.broken_by(Side::server),
                      "the client is gone without NBD_CMD_DISC");
      }},
     {"SHUTDOWN-DISC",
