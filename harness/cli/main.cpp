@@ -74,26 +74,31 @@ Examples:
   nbd-interop check nbd://localhost:10809/disk
   nbd-interop check --writable 'nbd+unix:///?socket=/tmp/s'
   nbd-interop check --writable --start 'nbdkit --foreground memory 1M')");
-    command->add_option("uri", options.uri, "The server: nbd://HOST:PORT/EXPORT or nbd+unix:///EXPORT?socket=PATH");
+    command->add_option("uri", options.uri,
+                        "The server: nbd://HOST:PORT/EXPORT or nbd+unix:///EXPORT?socket=PATH");
     command
-        ->add_option("--start", options.start,
-                     "The command that starts the server, for the shell; it must stay in the foreground. It is "
-                     "started again when it dies. {socket} or {port} in it is where it is to listen; without them "
-                     "and without a URI it gets a listening socket as systemd passes one")
+        ->add_option(
+            "--start", options.start,
+            "The command that starts the server, for the shell; it must stay in the foreground. It is "
+            "started again when it dies. {socket} or {port} in it is where it is to listen; without them "
+            "and without a URI it gets a listening socket as systemd passes one")
         ->type_name("COMMAND");
     command->add_flag("--writable", options.writable,
                       "The content of the export may be overwritten; without it only reading cases run");
     command->add_flag("--size-ok-to-change", options.size_changes, "Its size may be changed, too (RESIZE)");
-    command->add_flag("--crashers", options.crashers, "Also run the cases that have brought servers down, at the end");
+    command->add_flag("--crashers", options.crashers,
+                      "Also run the cases that have brought servers down, at the end");
     command
         ->add_option("--case", options.cases,
                      "Only these cases, with * and ?: 'list-*', 'read-past-end/structured'. May be repeated")
         ->type_name("GLOB");
     command->add_flag("--strict", options.strict, "What breaks a SHOULD is a failure, too");
-    command->add_flag("--known-ok", options.known_ok, "Listed deviations of this version do not make the exit code 1");
+    command->add_flag("--known-ok", options.known_ok,
+                      "Listed deviations of this version do not make the exit code 1");
     command
-        ->add_option("--peer", options.peer,
-                     "Which released server it is, for the deviations that are known; --start tells it by itself")
+        ->add_option(
+            "--peer", options.peer,
+            "Which released server it is, for the deviations that are known; --start tells it by itself")
         ->type_name("NAME[=VERSION]");
     command->add_option("--patience", options.patience, "Seconds for each answer; default 5")
         ->type_name("SECONDS")
@@ -185,7 +190,10 @@ int run(int argc, char** argv) {
     std::string what;
     Selection listed;
     CLI::App* list_app = app.add_subcommand("list", "Show what there is");
-    list_app->add_option("what", what, "peers, scenarios, cases, rules (what the wire judge enforces) or checks (conformance cases)")
+    list_app
+        ->add_option(
+            "what", what,
+            "peers, scenarios, cases, rules (what the wire judge enforces) or checks (conformance cases)")
         ->required()
         ->check(CLI::IsMember({"peers", "scenarios", "cases", "rules", "checks"}));
     add_selection(*list_app, listed, pairs);
@@ -240,21 +248,24 @@ int run(int argc, char** argv) {
     judge_app->add_flag("--all", judge_options.all, "All messages, not only those that break a requirement");
 
     ClientCheckOptions client_options;
-    CLI::App* client_app = app.add_subcommand("check-client", "Check whether a client keeps the specification");
+    CLI::App* client_app =
+        app.add_subcommand("check-client", "Check whether a client keeps the specification");
     client_app
         ->add_option("command", client_options.argv,
                      "How the client is started, behind --; {uri}, {socket}, {port}, {export} say where the "
                      "server is, {file} is a file for it to write, {input} one to read")
         ->type_name("COMMAND ...");
     client_app->add_option("--case", client_options.cases, "Only these cases. May be repeated.")
-        ->type_name("GLOB");
+        ->type_name("GLOB")
+        ->allow_extra_args(false);
     client_app->add_option("--timeout", client_options.timeout, "Seconds for each case; default 5")
         ->check(CLI::Range(0.1, 3600.0));
     client_app->add_option("--jobs,-j", client_options.jobs, "Cases at a time; default one per processor")
         ->check(CLI::Range(1U, 256U));
     client_app->add_option("--out", client_options.out, "Where the logs of cases that did not pass go")
         ->type_name("DIR");
-    client_app->add_flag("--verbose,-v", client_options.verbose, "All cases, not only those that did not pass");
+    client_app->add_flag("--verbose,-v", client_options.verbose,
+                         "All cases, not only those that did not pass");
     client_app->add_flag("--self", client_options.self,
                          "Try the faults of the reference client, and say which case notices which");
 
@@ -268,8 +279,9 @@ int run(int argc, char** argv) {
         return app.exit(error) == 0 ? exit_ok : exit_usage;
     }
     if (app.get_subcommands().empty()) {
-        fmt::print(stderr, "nbd-interop: a subcommand is missing: run, check, list, show, judge, explain, report "
-                           "or knobs; --help tells more\n");
+        fmt::print(stderr,
+                   "nbd-interop: a subcommand is missing: run, check, list, show, judge, explain, report "
+                   "or knobs; --help tells more\n");
         return exit_usage;
     }
     if (run_app->parsed()) {
