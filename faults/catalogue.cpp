@@ -32,7 +32,7 @@ std::span<const Fault> client_faults() {
 }
 
 std::span<const Fault> server_oddities() {
-    static const Table all = joined({handshake_oddities, size_oddities, reply_oddities});
+    static const Table all = joined({handshake_oddities, size_oddities, reply_oddities, failure_oddities});
     return all;
 }
 

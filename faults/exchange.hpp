@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 
 namespace faults {
@@ -16,7 +17,8 @@ namespace faults {
 /// For one thread.
 class Exchange {
   public:
-    explicit Exchange(std::unique_ptr<Twist> twist);
+    /// `at_work` is called once the twist has changed what goes over the wire.
+    explicit Exchange(std::unique_ptr<Twist> twist, std::function<void()> at_work = {});
     Exchange(const Exchange&) = delete;
     Exchange& operator=(const Exchange&) = delete;
 
@@ -31,8 +33,10 @@ class Exchange {
   private:
     [[nodiscard]] Stream& stream(Side from) { return streams_[static_cast<int>(from)]; }
     void handle(Message message, Side from);
+    void tell_at_work();
 
     std::unique_ptr<Twist> twist_;
+    std::function<void()> at_work_; ///< empty once it was called
     Conversation told_;
     Stream streams_[2] = {Stream(Side::client), Stream(Side::server)};
     std::deque<Step> steps_[2];

@@ -67,8 +67,8 @@ struct End {
 /// Moves the bytes of one connection.
 class Relay {
   public:
-    Relay(Descriptor outside, Descriptor inside, std::unique_ptr<Twist> twist, Side program)
-      : exchange_(std::move(twist))
+    Relay(Descriptor outside, Descriptor inside, const Recipe& recipe, Side program)
+      : exchange_(recipe.make(), recipe.at_work)
       , ends_{End{std::move(outside), other(program)}, End{std::move(inside), program}} {}
 
     /// Until the connection has ended; in a hurry once the descriptor is readable.
@@ -329,8 +329,7 @@ int interpose(int socket, const Recipe& recipe, Side program) {
     }
     Descriptor inside(pair[0]);
     Descriptor programs(pair[1]);
-    Relays::all().start(
-        std::make_unique<Relay>(std::move(outside), std::move(inside), recipe.make(), program));
+    Relays::all().start(std::make_unique<Relay>(std::move(outside), std::move(inside), recipe, program));
     return programs.release();
 }
 

@@ -35,5 +35,6 @@ using Table = std::vector<Fault>;
 [[nodiscard]] Table handshake_oddities();
 [[nodiscard]] Table reply_oddities();
 [[nodiscard]] Table size_oddities();
+[[nodiscard]] Table failure_oddities();
 
 } // namespace faults

@@ -107,6 +107,8 @@ class Twist {
 struct Recipe {
     std::function<std::unique_ptr<Twist>()> make;
     bool before_name = false; ///< it acts, or looks, before the client has named an export
+    /// Called each time a twist has changed what goes over the wire, for the first time in its connection.
+    std::function<void()> at_work = {};
 };
 
 } // namespace faults

@@ -384,6 +384,10 @@ void interpret_faults(CommandLine& result, const Texts& texts) {
                 result.knobs.on_the_wire->name));
         }
         result.server.twist = result.knobs.on_the_wire->recipe;
+        // Who tests a client by it wants to know whether the client has met it.
+        result.server.twist->at_work = [name = result.knobs.on_the_wire->name] {
+            fmt::print(stderr, "nbd-resize-server: {} is at work\n", name);
+        };
     } else if (result.wire_faults) {
         result.server.twist = faults::chosen_by_name();
     }

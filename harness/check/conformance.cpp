@@ -15,12 +15,17 @@ namespace fs = std::filesystem;
 /// Cases that are no case of a file: what the wire judge sees broken in any of them.
 constexpr std::string_view wire_cases = "check/wire-";
 
+template <class Cases>
+bool any_matches(const std::string& pattern, const Cases& cases) {
+    return std::ranges::any_of(cases,
+                               [&](const auto& made) { return glob_match(pattern, "check/" + made.name); });
+}
+
 void check_deviation(const Deviation& deviation, const Conformance& conformance) {
     for (const std::string& pattern : deviation.scenarios) {
         const bool known = pattern.starts_with(wire_cases) ||
-                           std::ranges::any_of(conformance.server_cases, [&](const ServerCase& made) {
-                               return glob_match(pattern, "check/" + made.name);
-                           });
+                           (deviation.role == "server" ? any_matches(pattern, conformance.server_cases)
+                                                       : any_matches(pattern, conformance.client_cases));
         if (!known) {
             throw CatalogueError(
                 deviation.position,
@@ -55,6 +60,9 @@ Conformance load_conformance(const Catalogue& catalogue) {
         load_server_cases(YamlNode::load(file), catalogue.requirements, conformance.server_cases);
     }
     conformance.targets = load_targets(YamlNode::load(directory / "targets.yaml"));
+    for (const fs::path& file : yaml_files(directory / "client")) {
+        load_client_cases(YamlNode::load(file), catalogue.requirements, conformance.client_cases);
+    }
     if (fs::exists(directory / "deviations.yaml")) {
         conformance.deviations =
             load_deviations(YamlNode::load(directory / "deviations.yaml"), catalogue.requirements);

@@ -3,6 +3,7 @@
 // All that scenarios/conformance says.
 
 #include "harness/catalogue/catalogue.hpp"
+#include "harness/check/client_case.hpp"
 #include "harness/check/server_case.hpp"
 
 #include <string>
@@ -18,9 +19,11 @@ struct SelfTarget {
 
 /// The conformance cases, and what released peers are known to fail of them:
 ///
-///     conformance/deviations.yaml  conformance/targets.yaml  conformance/server/*.yaml
+///     conformance/deviations.yaml  conformance/targets.yaml
+///     conformance/server/*.yaml  conformance/client/*.yaml
 struct Conformance {
     std::vector<ServerCase> server_cases;
+    std::vector<ClientCase> client_cases;
     /// In terms of `Deviation`, a case NAME is the scenario "check/NAME".
     std::vector<Deviation> deviations;
     std::vector<SelfTarget> targets;

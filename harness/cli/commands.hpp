@@ -49,6 +49,18 @@ struct ReportOptions {
 };
 int report_command(const ReportOptions& options);
 
+/// `nbd-interop check-client`: the conformance of a client.
+struct ClientCheckOptions {
+    std::vector<std::string> argv;  ///< the client's command, with {uri}
+    std::vector<std::string> cases; ///< globs; empty: all
+    double timeout = 5;             ///< seconds for each case
+    unsigned jobs = 0;              ///< 0: as many as there are processors
+    std::filesystem::path out;      ///< where logs of failed cases stay; empty: nowhere
+    bool verbose = false;
+    bool self = false; ///< instead of a client: the faults of the reference client
+};
+int client_check_command(const CommonOptions& common, const ClientCheckOptions& options);
+
 /// `nbd-interop check`: conformance of one server.
 struct CheckOptions {
     std::string uri;                ///< the server; may be empty with `start`

@@ -262,6 +262,28 @@ int run(int argc, char** argv) {
     judge_app->add_flag("--json", judge_options.json, "As JSON, a line for each message");
     judge_app->add_flag("--all", judge_options.all, "All messages, not only those that break a requirement");
 
+    ClientCheckOptions client_options;
+    CLI::App* client_app =
+        app.add_subcommand("check-client", "Check whether a client keeps the specification");
+    client_app
+        ->add_option("command", client_options.argv,
+                     "How the client is started, behind --; {uri}, {socket}, {port}, {export} say where the "
+                     "server is, {file} is a file for it to write, {input} one to read")
+        ->type_name("COMMAND ...");
+    client_app->add_option("--case", client_options.cases, "Only these cases. May be repeated.")
+        ->type_name("GLOB")
+        ->allow_extra_args(false);
+    client_app->add_option("--timeout", client_options.timeout, "Seconds for each case; default 5")
+        ->check(CLI::Range(0.1, 3600.0));
+    client_app->add_option("--jobs,-j", client_options.jobs, "Cases at a time; default one per processor")
+        ->check(CLI::Range(1U, 256U));
+    client_app->add_option("--out", client_options.out, "Where the logs of cases that did not pass go")
+        ->type_name("DIR");
+    client_app->add_flag("--verbose,-v", client_options.verbose,
+                         "All cases, not only those that did not pass");
+    client_app->add_flag("--self", client_options.self,
+                         "Try the faults of the reference client, and say which case notices which");
+
     std::string requirement;
     CLI::App* explain_app = app.add_subcommand("explain", "Say what a requirement is, and what tests it");
     explain_app->add_option("requirement", requirement, "As reports name it: READ-DATA")->required();
@@ -297,6 +319,12 @@ int run(int argc, char** argv) {
     }
     if (explain_app->parsed()) {
         return explain_command(common, requirement);
+    }
+    if (client_app->parsed()) {
+        if (client_options.argv.empty() && !client_options.self) {
+            throw SelectionError("check-client: the client's command is missing, behind --");
+        }
+        return client_check_command(common, client_options);
     }
     if (knobs_app->parsed()) {
         return knobs_command(common, knobs_options);

@@ -18,6 +18,9 @@ class WireRecord::Line final : public wire::JudgeObserver {
         note(record_.findings_, violation, fmt::format("connection {}", number_));
     }
 
+    void asked(nbd::Option option) override { ++record_.options_[option]; }
+    void asked(nbd::Command command) override { ++record_.commands_[command]; }
+
     void took(wire::Side from, nbd::Bytes bytes, bool bulk) override {
         bulk ? record_.transcript_.data(number_, from, bytes)
              : record_.transcript_.bytes(number_, from, bytes);
@@ -85,6 +88,23 @@ std::vector<std::string> WireRecord::not_judged() const {
         }
     }
     return reasons;
+}
+
+std::map<std::string, std::size_t> WireRecord::asked() const {
+    const std::scoped_lock lock(mutex_);
+    std::map<std::string, std::size_t> names;
+    for (const auto& [option, times] : options_) {
+        names[nbd::name(option)] += times;
+    }
+    for (const auto& [command, times] : commands_) {
+        names[nbd::name(command)] += times;
+    }
+    return names;
+}
+
+std::size_t WireRecord::connections() const {
+    const std::scoped_lock lock(mutex_);
+    return lines_.size();
 }
 
 std::vector<WireFinding> WireRecord::findings() const {

@@ -49,6 +49,12 @@ class WireRecord final : public TapObserver {
     /// Why connections were not judged to their ends, each reason once: "TLS is in use".
     [[nodiscard]] std::vector<std::string> not_judged() const;
 
+    /// How often the clients sent each option and request, by its name: "NBD_OPT_GO", "NBD_CMD_READ".
+    [[nodiscard]] std::map<std::string, std::size_t> asked() const;
+
+    /// How many connections there were.
+    [[nodiscard]] std::size_t connections() const;
+
     /// What was found, in the order of the first times.
     [[nodiscard]] std::vector<WireFinding> findings() const;
 
@@ -60,6 +66,8 @@ class WireRecord final : public TapObserver {
     wire::KnownSizes sizes_;
     std::map<std::uint32_t, std::unique_ptr<Line>> lines_;
     std::vector<WireFinding> findings_;
+    std::map<nbd::Option, std::size_t> options_;
+    std::map<nbd::Command, std::size_t> commands_;
 };
 
 } // namespace harness

@@ -132,6 +132,7 @@ void Judge::on_option(nbd::Bytes data) {
         }
         return text;
     });
+    observer_.asked(option.option);
     apply(option_rules(), OptionEvent{state_, option, data, malformed}, Side::client);
     stream(Side::client).next();
     if (state_.option) {
@@ -184,6 +185,7 @@ void Judge::on_request(nbd::Bytes payload) {
     request_.effect = effect_of(request, query ? &*query : nullptr);
     say(Side::client,
         [&] { return nbd::describe(request) + (query ? ": " + nbd::describe(*query) : std::string()); });
+    observer_.asked(request.type);
     const bool payload_counts = request.type == nbd::Command::read || request.type == nbd::Command::write;
     state_.huge_payload =
         state_.huge_payload || (payload_counts && request.length > nbd::default_max_payload);

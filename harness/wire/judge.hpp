@@ -41,6 +41,9 @@ class JudgeObserver {
     /// A message is complete, but for data that nobody looks into. Violations by it come after it.
     virtual void message(const Message& /*message*/) {}
     virtual void violation(const Violation& violation) = 0;
+    /// The client has sent an option or a request.
+    virtual void asked(nbd::Option /*option*/) {}
+    virtual void asked(nbd::Command /*command*/) {}
     /// Bytes were taken in. `bulk`: they are data, which the judge does not look into.
     virtual void took(Side /*from*/, nbd::Bytes /*bytes*/, bool /*bulk*/) {}
 };

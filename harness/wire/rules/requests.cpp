@@ -266,8 +266,13 @@ constexpr Rule<EndEvent> ends[] = {
     {"CLIENT-SOFT-END",
      [](const EndEvent& event) {
          const State& state = event.state;
+         // An oldstyle server asks nothing before it tells what it has, and a client that does not like that
+         // leaves (Oldstyle negotiation).
+         const bool turns_back =
+             state.entered && state.entered->telling == Telling::oldstyle && state.requests == 0;
          return when(event.by == Side::client && state.phase == Phase::transmission && !state.disconnecting &&
-                         !state.shut_down && !state.ended_by(Side::server) && !state.broken_by(Side::server),
+                         !turns_back && !state.shut_down && !state.ended_by(Side::server) &&
+                         !state.broken_by(Side::server),
                      "the client is gone without NBD_CMD_DISC");
      }},
     {"SHUTDOWN-DISC",

@@ -30,6 +30,12 @@ void simple(C& c) {
     c.done(nbd::Error::none, command == Command::read ? 4096 : 0).leave();
 }
 
+/// An oldstyle server has told what it has.
+C& oldstyle(C& c) {
+    c.from_server(nbd::OldstyleGreeting{1U << 20, 0, has::has_flags});
+    return c.server(nbd::Buffer(nbd::handshake_padding, 0));
+}
+
 void read_4k(C& c) {
     simple<Command::read>(c);
 }
@@ -158,6 +164,8 @@ std::vector<RuleCase> request_cases() {
 
         // ---- leaving
         {"CLIENT-SOFT-END", client, read_4k, [](C& c) { c.simple().client_ends(); }},
+        {"CLIENT-SOFT-END", client, [](C& c) { oldstyle(c).client_ends(); },
+         [](C& c) { oldstyle(c).request(Command::read, 0, 512).client_ends(); }},
         {"SHUTDOWN-DISC", client,
          [](C& c) { c.simple().request(Command::read, 0, 512).done(nbd::Error::shutdown).leave(); },
          [](C& c) { c.simple().request(Command::read, 0, 512).done(nbd::Error::shutdown).client_ends(); }},
