@@ -273,7 +273,7 @@ reports::RunResult run_client_suite(const ClientSuite& suite, const std::vector<
         throw Interrupted();
     }
     reports::RunResult run;
-    run.suite = "check-client";
+    run.suite = "check --client";
     run.cases.push_back(baseline_result(suite, book));
     std::ranges::move(results, std::back_inserter(run.cases));
     run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -4,8 +4,8 @@
 
 #include "harness/check/client_bench.hpp"
 #include "harness/check/client_case.hpp"
-#include "harness/check/client_faults.hpp"
 #include "harness/check/client_verdict.hpp"
+#include "harness/check/listed_faults.hpp"
 #include "reports/result.hpp"
 
 #include <filesystem>

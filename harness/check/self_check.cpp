@@ -167,7 +167,7 @@ Detection SelfCheck::run() {
     for (const ServerCase& made : conformance_.server_cases) {
         detection_.cases.push_back(made.name);
     }
-    for (ListedFault& fault : list_faults(options_.server)) {
+    for (ListedFault& fault : list_faults(options_.server, "--list-faults")) {
         const bool wanted =
             options_.faults.empty() || std::ranges::any_of(options_.faults, [&](const auto& pattern) {
                 return glob_match(pattern, fault.name);
@@ -213,24 +213,6 @@ Detection SelfCheck::run() {
 }
 
 } // namespace
-
-std::vector<ListedFault> list_faults(const std::filesystem::path& program) {
-    Launch launch;
-    launch.argv = {program.string(), "--list-faults"};
-    launch.capture_stdout = true;
-    Process process = Process::start(launch);
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    std::vector<ListedFault> faults;
-    while (const auto line = process.read_line(deadline)) {
-        const auto first = line->find('\t');
-        const auto second = line->find('\t', first + 1);
-        if (first != std::string::npos && second != std::string::npos) {
-            faults.push_back({line->substr(0, first), line->substr(first + 1, second - first - 1),
-                              line->substr(second + 1)});
-        }
-    }
-    return faults;
-}
 
 std::vector<std::string> Detection::unnoticed_faults() const {
     std::vector<std::string> names;

@@ -4,6 +4,7 @@
 // and every case has to notice some fault.
 
 #include "harness/check/conformance.hpp"
+#include "harness/check/listed_faults.hpp"
 #include "harness/check/server_suite.hpp"
 
 #include <filesystem>
@@ -14,16 +15,6 @@
 #include <vector>
 
 namespace harness::check {
-
-/// A fault of a reference program, as its --list-faults tells it.
-struct ListedFault {
-    std::string name;
-    std::string requirement;
-    std::string sentence;
-};
-
-/// The faults of a reference program. Throws ProcessError where it does not tell them.
-[[nodiscard]] std::vector<ListedFault> list_faults(const std::filesystem::path& program);
 
 /// What the cases made of the faults.
 struct Detection {

@@ -307,8 +307,9 @@ CheckStep Reader::read_step(const YamlNode& node) {
         map.optional("start", [&](const YamlNode& value) { step.start = read_start(value); });
     } else {
         map.finish();
-        node.fail("a step is one of send, expect, holds, data, save, greeted, usable, in-step, settled, ends, "
-                  "half-close, reset, pause, connect");
+        node.fail(
+            "a step is one of send, expect, holds, data, save, greeted, usable, in-step, settled, ends, "
+            "half-close, reset, pause, connect");
     }
     map.finish();
     return step;

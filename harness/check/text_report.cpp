@@ -59,17 +59,20 @@ std::string trace_text(const wire::Transcript& transcript, const wire::LevelOf& 
     return text;
 }
 
+/// What --case takes: the case, with its style where it has one.
+std::string label_of(const CaseResult& item) {
+    constexpr std::string_view by_suite = "/check/";
+    const auto at = item.id.find(by_suite);
+    return at == std::string::npos ? item.scenario.substr(by_suite.size() - 1)
+                                   : item.id.substr(at + by_suite.size());
+}
+
 class Report {
   public:
-    Report(const SuiteResult& result, const std::vector<ServerCase>& cases, const Requirements& requirements,
-           const TextOptions& options)
+    Report(const SuiteResult& result, const Requirements& requirements, const TextOptions& options)
       : result_(result)
       , requirements_(requirements)
-      , options_(options) {
-        for (const ServerCase& made : cases) {
-            cases_["check/" + made.name] = &made;
-        }
-    }
+      , options_(options) {}
 
     std::string text();
 
@@ -80,13 +83,12 @@ class Report {
     const SuiteResult& result_;
     const Requirements& requirements_;
     const TextOptions& options_;
-    std::map<std::string, const ServerCase*> cases_; ///< by scenario
     const CaseResult* last_shown_ = nullptr;
 };
 
 std::string Report::case_text(const CaseResult& item) {
     const Look look = look_of(item.verdict);
-    const std::string label = item.id.substr(item.id.find("/check/") + 7);
+    const std::string label = label_of(item);
     std::string text =
         fmt::format("  {} {}: {}\n", painted(look.symbol, look.colour, options_.colour), label, item.title);
     if (item.verdict == Verdict::pass) {
@@ -116,18 +118,20 @@ std::string Report::case_text(const CaseResult& item) {
             text += fmt::format("        known of this version: deviation {}\n", finding.deviation);
         }
     }
-    const auto found = cases_.find(item.scenario);
-    if (found != cases_.end() && !found->second->ambiguous.empty()) {
+    if (const auto found = options_.ambiguous.find(item.scenario); found != options_.ambiguous.end()) {
         text += fmt::format("        the text can be read in two ways, and the case accepts both: {}\n",
-                            found->second->ambiguous);
+                            found->second);
     }
     if (const auto trace = result_.traces.find(item.id); trace != result_.traces.end()) {
         text += trace_text(
             trace->second, [this](std::string_view id) { return level_text(requirements_, id); },
             options_.colour);
     }
-    if (found != cases_.end()) {
-        text += fmt::format("      again: {} --case {}\n", options_.again, label);
+    if (!item.scenario.starts_with("check/wire-")) {
+        std::string again = options_.again;
+        constexpr std::string_view place = "{case}";
+        again.replace(again.find(place), place.size(), label);
+        text += fmt::format("      again: {}\n", again);
     }
     return text;
 }
@@ -209,9 +213,8 @@ std::string counts_line(const reports::RunResult& run) {
                        unsupported);
 }
 
-std::string to_text(const SuiteResult& result, const std::vector<ServerCase>& cases,
-                    const Requirements& requirements, const TextOptions& options) {
-    return Report(result, cases, requirements, options).text();
+std::string to_text(const SuiteResult& result, const Requirements& requirements, const TextOptions& options) {
+    return Report(result, requirements, options).text();
 }
 
 } // namespace harness::check

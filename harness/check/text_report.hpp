@@ -5,6 +5,7 @@
 #include "harness/catalogue/requirement.hpp"
 #include "harness/check/server_suite.hpp"
 
+#include <map>
 #include <string>
 
 namespace harness::check {
@@ -12,13 +13,15 @@ namespace harness::check {
 struct TextOptions {
     bool verbose = false; ///< also what passed and what does not apply
     bool colour = false;
-    /// The command that runs one case again, up to the case's name.
+    /// The command that runs one case again, with {case} for its name.
     std::string again;
+    /// What two readings of the text cases accept, by their scenarios.
+    std::map<std::string, std::string> ambiguous;
 };
 
 /// The result, which ends with a line "N passed, N failed, N warned, N unsupported".
-[[nodiscard]] std::string to_text(const SuiteResult& result, const std::vector<ServerCase>& cases,
-                                  const Requirements& requirements, const TextOptions& options);
+[[nodiscard]] std::string to_text(const SuiteResult& result, const Requirements& requirements,
+                                  const TextOptions& options);
 
 /// "12 passed, 1 failed, 0 warned, 3 unsupported"; time-outs, crashes and errors count as failed.
 [[nodiscard]] std::string counts_line(const reports::RunResult& run);

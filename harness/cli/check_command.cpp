@@ -1,30 +1,21 @@
 #include "harness/catalogue/catalogue.hpp"
 #include "harness/check/conformance.hpp"
 #include "harness/check/server_suite.hpp"
-#include "harness/check/text_report.hpp"
-#include "harness/cli/commands.hpp"
-#include "harness/cli/exit_code.hpp"
+#include "harness/cli/check_result.hpp"
 #include "harness/peers/detect.hpp"
 #include "harness/process/interrupt.hpp"
 #include "harness/process/janitor.hpp"
 #include "harness/run/deviations.hpp"
 #include "harness/run/selection.hpp"
-#include "reports/files.hpp"
-#include "reports/html.hpp"
-#include "reports/junit.hpp"
-#include "reports/results_json.hpp"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
-#include <unistd.h>
 
 namespace harness {
 namespace {
-
-using reports::Verdict;
 
 std::optional<nbd::Uri> parse(const std::string& text) {
     if (text.empty()) {
@@ -71,45 +62,15 @@ std::string version_of(const Peer& peer, const CheckOptions& options, const Comm
     return detect(peer, common.programs).version.value_or("");
 }
 
-/// A warning counts as a failure where the user says so.
-void be_strict(reports::RunResult& run) {
-    for (reports::CaseResult& item : run.cases) {
-        item.verdict = item.verdict == Verdict::warn ? Verdict::fail : item.verdict;
-    }
-}
-
 std::string again_command(const CheckOptions& options) {
     std::string text = "nbd-interop check";
     text += options.writable ? " --writable" : "";
     text += options.size_changes ? " --size-ok-to-change" : "";
     text += options.crashers ? " --crashers" : "";
+    text += " --case {case}";
     text += options.start.empty() ? "" : fmt::format(" --start '{}'", options.start);
-    text += options.uri.empty() ? "" : fmt::format(" '{}'", options.uri);
+    text += options.uri().empty() ? "" : fmt::format(" '{}'", options.uri());
     return text;
-}
-
-ExitCode verdict_on(const reports::RunResult& run, const CheckOptions& options) {
-    std::size_t carried_out = 0;
-    bool red = false;
-    for (const reports::CaseResult& item : run.cases) {
-        carried_out += item.verdict != Verdict::unsupported ? 1 : 0;
-        const bool bad = item.verdict != Verdict::pass && item.verdict != Verdict::unsupported &&
-                         (item.verdict != Verdict::warn || options.strict);
-        red = red || (bad && !(options.known_ok && item.known_deviation()));
-    }
-    return carried_out == 0 ? exit_nothing : red ? exit_red : exit_ok;
-}
-
-void write_files(const CheckOptions& options, const reports::RunResult& run) {
-    if (!options.junit.empty()) {
-        reports::write_text_file(options.junit, reports::to_junit(run));
-    }
-    if (!options.json.empty()) {
-        reports::write_results(options.json, run);
-    }
-    if (!options.html.empty()) {
-        reports::write_text_file(options.html, reports::to_html(run));
-    }
 }
 
 } // namespace
@@ -122,7 +83,7 @@ int check_command(const CommonOptions& common, const CheckOptions& options) {
     if (conformance.server_cases.empty()) {
         throw SelectionError(fmt::format("check: {} has no conformance cases", common.scenarios.string()));
     }
-    const std::optional<nbd::Uri> uri = parse(options.uri);
+    const std::optional<nbd::Uri> uri = parse(options.uri());
     if (!uri && options.start.empty()) {
         throw SelectionError(
             "check: say which server: a URI (nbd://localhost:10809/disk), or --start 'COMMAND'");
@@ -156,7 +117,7 @@ int check_command(const CommonOptions& common, const CheckOptions& options) {
             fmt::print(stderr, "nbd-interop: check: nothing was tested: {}\n", error.what());
             return exit_nothing;
         }
-        result.run.suite = fmt::format("check of {}", options.uri.empty() ? options.start : options.uri);
+        result.run.suite = fmt::format("check of {}", options.uri().empty() ? options.start : options.uri());
     }
     reports::RunResult& run = result.run;
     if (run.cases.empty()) {
@@ -165,7 +126,6 @@ int check_command(const CommonOptions& common, const CheckOptions& options) {
     run.started =
         fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(begin)));
     run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_steady).count();
-    run.properties["nbd-interop"] = NBD_INTEROP_VERSION;
     run.properties["server"] = result.facts;
     if (peer != nullptr) {
         const std::string version = version_of(*peer, options, common);
@@ -176,14 +136,14 @@ int check_command(const CommonOptions& common, const CheckOptions& options) {
         run.peers.push_back({"server", "server", result.facts, "", {"default"}});
     }
     run.peers.push_back({"check", "client", "the conformance cases", NBD_INTEROP_VERSION, {"default"}});
-    quote_requirements(catalogue.requirements, run);
-    if (options.strict) {
-        be_strict(run);
+    check::TextOptions text;
+    text.again = again_command(options);
+    for (const check::ServerCase& made : conformance.server_cases) {
+        if (!made.ambiguous.empty()) {
+            text.ambiguous["check/" + made.name] = made.ambiguous;
+        }
     }
-    write_files(options, run);
-    fmt::print("{}", check::to_text(result, conformance.server_cases, catalogue.requirements,
-                                    {options.verbose, isatty(STDOUT_FILENO) == 1, again_command(options)}));
-    return verdict_on(run, options);
+    return finish_check(options, catalogue.requirements, std::move(result), std::move(text));
 }
 
 } // namespace harness

@@ -1,24 +1,21 @@
 #include "harness/catalogue/glob.hpp"
 #include "harness/catalogue/yaml.hpp"
-#include "harness/check/client_self.hpp"
 #include "harness/check/client_suite.hpp"
 #include "harness/check/conformance.hpp"
-#include "harness/cli/commands.hpp"
-#include "harness/cli/exit_code.hpp"
+#include "harness/cli/check_result.hpp"
+#include "harness/cli/client_suite.hpp"
 #include "harness/cli/progress.hpp"
 #include "harness/peers/detect.hpp"
 #include "harness/process/interrupt.hpp"
 #include "harness/process/janitor.hpp"
 #include "harness/process/workspace.hpp"
 #include "harness/run/deviations.hpp"
-#include "reports/summary.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
-#include <unistd.h>
 
 namespace harness {
 namespace {
@@ -56,77 +53,65 @@ void mark(const Catalogue& catalogue, const std::vector<Deviation>& deviations, 
     }
 }
 
-void print(const reports::RunResult& run, bool verbose) {
-    for (const reports::CaseResult& item : run.cases) {
-        const bool dull =
-            item.verdict == reports::Verdict::pass || item.verdict == reports::Verdict::unsupported;
-        if (!dull || verbose) {
-            fmt::print("{:<11} {:<40} {}\n", reports::name(item.verdict), item.scenario, item.reason);
-        }
-        for (const reports::Finding& finding : item.findings) {
-            fmt::print("              {} [{}] {}{}\n", finding.step, finding.requirement, finding.message,
-                       finding.deviation.empty() ? "" : " (known: " + finding.deviation + ")");
-        }
-    }
-}
-
-int check_self(const ClientSuite& suite, const std::vector<ClientCase>& cases) {
-    const check::SelfTable table = check::check_clients_themselves(suite, cases);
-    for (const check::SelfRow& row : table.rows) {
-        fmt::print("{:<34} {:<26} {}\n", row.fault.name, row.fault.requirement,
-                   row.noticed.empty() ? "NOT NOTICED" : fmt::format("{}", fmt::join(row.noticed, ", ")));
-    }
-    for (const std::string& untripped : table.untripped) {
-        fmt::print("no fault trips {}\n", untripped);
-    }
-    fmt::print("{} faults, {} of them not noticed; {} cases, {} of them tripped by none\n", table.rows.size(),
-               std::ranges::count_if(table.rows, [](const auto& row) { return row.noticed.empty(); }),
-               cases.size(), table.untripped.size());
-    return table.whole() ? exit_ok : exit_red;
-}
-
 } // namespace
 
-int client_check_command(const CommonOptions& common, const ClientCheckOptions& options) {
-    Janitor janitor = Janitor::start();
-    interrupt::install();
-    const Catalogue catalogue = load_catalogue(common.scenarios);
-    const check::Conformance conformance = check::load_conformance(catalogue);
-    const std::vector<ClientCase> cases = chosen(conformance.client_cases, options.cases);
-    Workspace workspace;
+check::ClientSuite make_client_suite(const CommonOptions& common, const Catalogue& catalogue,
+                                     Workspace& workspace) {
     ClientSuite suite;
-    suite.command.argv = options.argv;
-    suite.command.limit = std::chrono::milliseconds(std::llround(options.timeout * 1000));
     suite.programs = common.programs;
     suite.workspace = &workspace;
     suite.requirements = &catalogue.requirements;
     suite.faults = check::list_faults(common.programs / "nbd-resize-server", "--list-faults");
     suite.oddities = check::list_faults(common.programs / "nbd-resize-server", "--list-oddities");
+    return suite;
+}
+
+int client_check_command(const CommonOptions& common, const CheckOptions& options) {
+    Janitor janitor = Janitor::start();
+    interrupt::install();
+    const Catalogue catalogue = load_catalogue(common.scenarios);
+    const check::Conformance conformance = check::load_conformance(catalogue);
+    const std::vector<ClientCase> cases = chosen(conformance.client_cases, options.cases);
+    if (options.target.empty()) {
+        throw SelectionError(
+            "check --client: the client's command is missing, behind --: check --client -- nbdinfo '{uri}'");
+    }
+    Workspace workspace;
+    ClientSuite suite = make_client_suite(common, catalogue, workspace);
+    suite.command.argv = options.target;
+    suite.command.limit = std::chrono::milliseconds(std::llround(options.timeout * 1000));
     suite.jobs = options.jobs;
     suite.out = options.out.empty() ? fs::path() : fs::absolute(options.out);
     check::check_faults(cases, suite.faults, suite.oddities);
-    if (options.self) {
-        return check_self(suite, cases);
-    }
     if (!suite.command.has_address()) {
-        throw SelectionError("the client's command has no {uri}, {socket} or {port}: where is the server?");
+        throw SelectionError(
+            "check --client: the client's command has no {uri}, {socket} or {port}: where is the server?");
     }
-    suite.client = fs::path(options.argv.front()).filename().string();
+    suite.client = fs::path(options.target.front()).filename().string();
+    check::SuiteResult result;
     try {
         Progress progress(cases.size(), "cases", false);
         VerdictCounts counts;
-        reports::RunResult run =
-            check::run_client_suite(suite, cases, [&](std::size_t done, const reports::CaseResult& result) {
-                progress.advance(done, counts.add(result));
+        result.run =
+            check::run_client_suite(suite, cases, [&](std::size_t done, const reports::CaseResult& item) {
+                progress.advance(done, counts.add(item));
             });
-        mark(catalogue, conformance.deviations, common, suite.client, run);
-        print(run, options.verbose);
-        fmt::print("{}{:.1f} s\n", reports::summary(run, {20, isatty(STDOUT_FILENO) == 1}), run.seconds);
-        return exit_code(run);
     } catch (const check::NothingTested& error) {
-        fmt::print(stderr, "nbd-interop: {}\n", error.what());
+        fmt::print(stderr, "nbd-interop: check: nothing was tested: {}\n", error.what());
         return exit_nothing;
     }
+    result.run.suite = fmt::format("check of {}", fmt::join(options.target, " "));
+    result.facts = fmt::format("{} cases in {:.1f} s", result.run.cases.size(), result.run.seconds);
+    mark(catalogue, conformance.deviations, common, suite.client, result.run);
+    check::TextOptions text;
+    text.again =
+        fmt::format("nbd-interop check --client --case {{case}} -- {}", fmt::join(options.target, " "));
+    for (const ClientCase& item : cases) {
+        if (!item.ambiguous.empty()) {
+            text.ambiguous["check/" + item.name] = item.ambiguous;
+        }
+    }
+    return finish_check(options, catalogue.requirements, std::move(result), std::move(text));
 }
 
 } // namespace harness

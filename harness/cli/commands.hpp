@@ -49,39 +49,40 @@ struct ReportOptions {
 };
 int report_command(const ReportOptions& options);
 
-/// `nbd-interop check-client`: the conformance of a client.
-struct ClientCheckOptions {
-    std::vector<std::string> argv;  ///< the client's command, with {uri}
-    std::vector<std::string> cases; ///< globs; empty: all
-    double timeout = 5;             ///< seconds for each case
-    unsigned jobs = 0;              ///< 0: as many as there are processors
-    std::filesystem::path out;      ///< where logs of failed cases stay; empty: nowhere
-    bool verbose = false;
-    bool self = false; ///< instead of a client: the faults of the reference client
-};
-int client_check_command(const CommonOptions& common, const ClientCheckOptions& options);
-
-/// `nbd-interop check`: conformance of one server.
+/// `nbd-interop check`: conformance of one server, or of one client.
 struct CheckOptions {
-    std::string uri;                ///< the server; may be empty with `start`
-    std::string start;              ///< the command that starts it
-    bool writable = false;          ///< the content of the export may be changed
-    bool size_changes = false;      ///< its size may be changed
-    bool crashers = false;          ///< also the cases that have brought servers down
-    bool strict = false;            ///< a SHOULD counts
-    bool known_ok = false;          ///< listed deviations do not count
-    bool verbose = false;           ///< shows all cases
-    double patience = 5;            ///< for each answer, in seconds
-    std::string peer;               ///< which released server it is: "nbdkit", "nbdkit=1.32.5"
+    std::vector<std::string>
+        target;          ///< the server's URI, which may be missing with `start`; or the client's command
+    bool client = false; ///< it is a client
+    double timeout = 5;  ///< of a client: seconds for each case
+    unsigned jobs = 0;   ///< of a client: cases at a time; 0: as many as there are processors
+    std::filesystem::path out; ///< of a client: where logs of cases that did not pass stay; empty: nowhere
+    std::string start;         ///< the command that starts it
+    bool writable = false;     ///< the content of the export may be changed
+    bool size_changes = false; ///< its size may be changed
+    bool crashers = false;     ///< also the cases that have brought servers down
+    bool strict = false;       ///< a SHOULD counts
+    bool known_ok = false;     ///< listed deviations do not count
+    bool verbose = false;      ///< shows all cases
+    double patience = 5;       ///< for each answer, in seconds
+    std::string peer;          ///< which released server it is: "nbdkit", "nbdkit=1.32.5"
     std::vector<std::string> cases; ///< globs
     std::filesystem::path junit;    ///< files to write; empty: none
     std::filesystem::path json;
     std::filesystem::path html;
+
+    /// The URI of the server; empty if there is none.
+    [[nodiscard]] std::string uri() const { return target.empty() ? "" : target.front(); }
 };
+/// Checks a server.
 int check_command(const CommonOptions& common, const CheckOptions& options);
+
+/// Checks a client.
+int client_check_command(const CommonOptions& common, const CheckOptions& options);
 
 /// `nbd-interop check --self`: the conformance cases against broken programs.
 struct SelfCheckOptions {
+    bool client = false;             ///< the cases for clients, and the faults of the reference client
     std::vector<std::string> faults; ///< globs; none: all
     bool verbose = false;            ///< prints the table
     std::filesystem::path coverage;  ///< the table of statements, as Markdown; empty: none

@@ -1,6 +1,7 @@
 #include "harness/catalogue/catalogue.hpp"
 #include "harness/catalogue/words.hpp"
-#include "harness/check/self_check.hpp"
+#include "harness/check/conformance.hpp"
+#include "harness/check/listed_faults.hpp"
 #include "harness/cli/commands.hpp"
 #include "harness/cli/exit_code.hpp"
 #include "harness/run/selection.hpp"
@@ -53,13 +54,18 @@ std::set<std::string> checks_for(const check::Conformance& conformance, const st
             names.insert(made.name);
         }
     }
+    for (const check::ClientCase& made : conformance.client_cases) {
+        if (std::ranges::find(made.tests, id) != made.tests.end()) {
+            names.insert(made.name + " (for clients)");
+        }
+    }
     return names;
 }
 
 /// The faults of a reference program that break the requirement, with what it does then.
 std::vector<std::string> faults_for(const std::filesystem::path& program, const std::string& id) {
     std::vector<std::string> faults;
-    for (const check::ListedFault& fault : check::list_faults(program)) {
+    for (const check::ListedFault& fault : check::list_faults(program, "--list-faults")) {
         if (fault.requirement == id) {
             faults.push_back(fmt::format("{}: {}", fault.name, fault.sentence));
         }

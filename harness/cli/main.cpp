@@ -63,19 +63,35 @@ void add_selection(CLI::App& command, Selection& selection, std::string& pairs) 
 }
 
 CLI::App* add_check(CLI::App& app, CheckOptions& options, SelfCheckOptions& self_options, bool& self) {
-    CLI::App* command = app.add_subcommand("check", "Test whether a server keeps to the specification");
+    CLI::App* command =
+        app.add_subcommand("check", "Test whether a server, or a client, keeps to the specification");
     command->footer(R"(Exit codes:
   0    conformant: no MUST is broken (with --strict: no SHOULD either)
-  1    not conformant, or the server died or hung
+  1    not conformant, or the program died or hung
   2    wrong arguments, a mistake in the catalogue, or --case selects nothing
-  3    nothing was tested, or the server could not be reached
+  3    nothing was tested: the server could not be reached, or the client fails on a server that behaves
 
 Examples:
   nbd-interop check nbd://localhost:10809/disk
   nbd-interop check --writable 'nbd+unix:///?socket=/tmp/s'
-  nbd-interop check --writable --start 'nbdkit --foreground memory 1M')");
-    command->add_option("uri", options.uri,
-                        "The server: nbd://HOST:PORT/EXPORT or nbd+unix:///EXPORT?socket=PATH");
+  nbd-interop check --writable --start 'nbdkit --foreground memory 1M'
+  nbd-interop check --client -- nbdinfo --size '{uri}')");
+    command
+        ->add_option("target", options.target,
+                     "The server: nbd://HOST:PORT/EXPORT or nbd+unix:///EXPORT?socket=PATH. With --client "
+                     "the client's command, behind --")
+        ->type_name("URI | -- COMMAND ...");
+    command->add_flag("--client", options.client,
+                      "Check a client: its command is started once for each case. {uri}, {socket}, {port} "
+                      "and {export} in it say where the "
+                      "server is, {file} is a file for it to write, {input} one to read");
+    command->add_option("--timeout", options.timeout, "With --client: seconds for each case; default 5")
+        ->check(CLI::Range(0.1, 3600.0));
+    command
+        ->add_option("--jobs,-j", options.jobs, "With --client: cases at a time; default one per processor")
+        ->check(CLI::Range(1U, 256U));
+    command->add_option("--out", options.out, "With --client: where the logs of cases that did not pass go")
+        ->type_name("DIR");
     command
         ->add_option(
             "--start", options.start,
@@ -91,7 +107,8 @@ Examples:
     command
         ->add_option("--case", options.cases,
                      "Only these cases, with * and ?: 'list-*', 'read-past-end/structured'. May be repeated")
-        ->type_name("GLOB");
+        ->type_name("GLOB")
+        ->allow_extra_args(false);
     command->add_flag("--strict", options.strict, "What breaks a SHOULD is a failure, too");
     command->add_flag("--known-ok", options.known_ok,
                       "Listed deviations of this version do not make the exit code 1");
@@ -262,28 +279,6 @@ int run(int argc, char** argv) {
     judge_app->add_flag("--json", judge_options.json, "As JSON, a line for each message");
     judge_app->add_flag("--all", judge_options.all, "All messages, not only those that break a requirement");
 
-    ClientCheckOptions client_options;
-    CLI::App* client_app =
-        app.add_subcommand("check-client", "Check whether a client keeps the specification");
-    client_app
-        ->add_option("command", client_options.argv,
-                     "How the client is started, behind --; {uri}, {socket}, {port}, {export} say where the "
-                     "server is, {file} is a file for it to write, {input} one to read")
-        ->type_name("COMMAND ...");
-    client_app->add_option("--case", client_options.cases, "Only these cases. May be repeated.")
-        ->type_name("GLOB")
-        ->allow_extra_args(false);
-    client_app->add_option("--timeout", client_options.timeout, "Seconds for each case; default 5")
-        ->check(CLI::Range(0.1, 3600.0));
-    client_app->add_option("--jobs,-j", client_options.jobs, "Cases at a time; default one per processor")
-        ->check(CLI::Range(1U, 256U));
-    client_app->add_option("--out", client_options.out, "Where the logs of cases that did not pass go")
-        ->type_name("DIR");
-    client_app->add_flag("--verbose,-v", client_options.verbose,
-                         "All cases, not only those that did not pass");
-    client_app->add_flag("--self", client_options.self,
-                         "Try the faults of the reference client, and say which case notices which");
-
     std::string requirement;
     CLI::App* explain_app = app.add_subcommand("explain", "Say what a requirement is, and what tests it");
     explain_app->add_option("requirement", requirement, "As reports name it: READ-DATA")->required();
@@ -305,7 +300,12 @@ int run(int argc, char** argv) {
     }
     if (check_app->parsed()) {
         self_options.verbose = check_options.verbose;
-        return self ? self_check_command(common, self_options) : check_command(common, check_options);
+        self_options.client = check_options.client;
+        if (self) {
+            return self_check_command(common, self_options);
+        }
+        return check_options.client ? client_check_command(common, check_options)
+                                    : check_command(common, check_options);
     }
     if (list_app->parsed()) {
         settle_pairs(listed, pairs);
@@ -319,12 +319,6 @@ int run(int argc, char** argv) {
     }
     if (explain_app->parsed()) {
         return explain_command(common, requirement);
-    }
-    if (client_app->parsed()) {
-        if (client_options.argv.empty() && !client_options.self) {
-            throw SelectionError("check-client: the client's command is missing, behind --");
-        }
-        return client_check_command(common, client_options);
     }
     if (knobs_app->parsed()) {
         return knobs_command(common, knobs_options);

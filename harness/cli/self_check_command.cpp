@@ -1,5 +1,7 @@
+#include "harness/check/client_self.hpp"
 #include "harness/check/coverage.hpp"
 #include "harness/check/self_check.hpp"
+#include "harness/cli/client_suite.hpp"
 #include "harness/cli/commands.hpp"
 #include "harness/cli/exit_code.hpp"
 #include "harness/cli/progress.hpp"
@@ -34,6 +36,24 @@ void print_list(const std::string& title, const std::vector<std::string>& lines)
     }
 }
 
+/// The cases for clients on the faults of the reference client.
+int check_clients(const CommonOptions& common, const Catalogue& catalogue,
+                  const check::Conformance& conformance, Workspace& workspace) {
+    const check::ClientSuite suite = make_client_suite(common, catalogue, workspace);
+    const check::SelfTable table = check::check_clients_themselves(suite, conformance.client_cases);
+    std::size_t unnoticed = 0;
+    for (const check::SelfRow& row : table.rows) {
+        fmt::print("{:<34} {:<28} {}\n", row.fault.name, row.fault.requirement,
+                   row.noticed.empty() ? "nobody noticed" : fmt::format("{}", fmt::join(row.noticed, ", ")));
+        unnoticed += row.noticed.empty() ? 1U : 0U;
+    }
+    print_list("Cases that noticed no fault", table.untripped);
+    fmt::print("{} of {} faults noticed, {} of {} cases noticed some\n", table.rows.size() - unnoticed,
+               table.rows.size(), conformance.client_cases.size() - table.untripped.size(),
+               conformance.client_cases.size());
+    return table.whole() ? exit_ok : exit_red;
+}
+
 } // namespace
 
 int self_check_command(const CommonOptions& common, const SelfCheckOptions& options) {
@@ -42,6 +62,9 @@ int self_check_command(const CommonOptions& common, const SelfCheckOptions& opti
     const Catalogue catalogue = load_catalogue(common.scenarios);
     const check::Conformance conformance = check::load_conformance(catalogue);
     Workspace workspace;
+    if (options.client) {
+        return check_clients(common, catalogue, conformance, workspace);
+    }
     check::SelfOptions self;
     self.server = common.programs / "nbd-resize-server";
     self.faults = options.faults;

@@ -1,4 +1,4 @@
-#include "harness/check/client_faults.hpp"
+#include "harness/check/listed_faults.hpp"
 
 #include "harness/process/launch.hpp"
 #include "harness/process/process.hpp"
