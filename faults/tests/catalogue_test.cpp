@@ -86,7 +86,14 @@ constexpr std::string_view spoils_codes[] = {"error-of-the-host", "error-zero", 
 
 constexpr Verdict verdicts[] = {
     // Two requirements say it, or the one has no rule and the other has.
-    {"greeting-not-fixed", "HAGGLING-NO-HANG-UP"},
+    {"greeting-not-fixed", ""}, // what follows may be answered or hung up on
+    // They fail bad requests as well, which deserve other errors.
+    {"fails-read", "COMMAND-FLAG-REFUSED READ-PAST-END"},
+    {"fails-write", "READ-ONLY-EPERM WRITE-PAST-END"},
+    {"fails-trim", "TRIM-PAST-END"},
+    {"fails-cache", "COMMAND-FLAG-REFUSED"},
+    {"fails-write-zeroes", "ZEROES-PAST-END"},
+    {"fails-block-status", "STATUS-PAST-END STATUS-UNSELECTED"},
     {"option-unknown-hangs-up", "HAGGLING-NO-HANG-UP"},
     {"option-unknown-data-unread", "HAGGLING-NO-HANG-UP"},
     {"list-reply-info", "INFO-REPLY-PLACE LIST-REPLIES"},

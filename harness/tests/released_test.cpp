@@ -273,9 +273,11 @@ TEST_F(ReleasedServers, PassWithAnHonestClient) {
     const reports::RunResult result = run({"--every", "7"});
     EXPECT_EQ(status_, 0) << log();
     EXPECT_THAT(result.tables, SizeIs(1));
-    EXPECT_THAT(result.cases, SizeIs(3));
+    EXPECT_THAT(result.cases, SizeIs(4));
     for (const CaseResult& item : result.cases) {
-        EXPECT_EQ(item.verdict, Verdict::pass) << item.reason;
+        // One scenario is for servers that grow.
+        const Verdict wanted = item.scenario == "knobs-gateway" ? Verdict::unsupported : Verdict::pass;
+        EXPECT_EQ(item.verdict, wanted) << item.scenario << ": " << item.reason;
     }
 }
 
