@@ -20,8 +20,8 @@ using reports::Verdict;
 /// After so many cases in a row in which the server did not answer, it is taken to hang.
 constexpr std::size_t most_late_in_a_row = 4;
 /// After so many altogether, less patience is worth it.
-constexpr std::size_t late_until_impatient = 3;
-constexpr auto impatience = 1000ms;
+constexpr std::size_t late_until_impatient = 2;
+constexpr auto impatience = 500ms;
 /// A server that dies closes its connections before it can be seen to have ended.
 constexpr auto time_to_die = 200ms;
 

@@ -20,7 +20,7 @@ struct SuiteOptions {
     Permissions permissions;
     std::vector<std::string> cases;           ///< globs over "NAME" and "NAME/STYLE"; none: all
     bool crashers = false;                    ///< also the cases that have brought servers down
-    std::chrono::milliseconds patience{5000}; ///< for each answer
+    std::chrono::milliseconds patience{3000}; ///< for each answer
     std::size_t most_late =
         0;                   ///< after so many cases without an answer the rest is left out; 0: only in a row
     bool keep_traces = true; ///< says in words what went over the wire in cases that did not pass

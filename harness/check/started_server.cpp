@@ -54,10 +54,39 @@ StartedServer::StartedServer(std::string command, std::optional<nbd::Uri> uri, W
     replace(command_, "{port}", std::to_string(uri_.port));
 }
 
-StartedServer::~StartedServer() = default;
+StartedServer::~StartedServer() {
+    stop();
+}
+
+bool StartedServer::answers(std::chrono::milliseconds patience) const {
+    return connect_to(uri_, Clock::now() + patience).problem.empty();
+}
+
+void StartedServer::stop() {
+    if (process_) {
+        // With grace: what has become a daemon has to be told by whoever started it.
+        process_->stop(stop_grace);
+        process_.reset();
+    }
+}
 
 void StartedServer::start(std::chrono::milliseconds patience) {
-    process_.reset();
+    const bool again = process_ != nullptr;
+    stop();
+    if (listening_ == Listening::by_itself || listening_ == Listening::port) {
+        const auto gone = Clock::now() + patience;
+        while (answers(20ms)) {
+            if (Clock::now() >= gone) {
+                throw NotStarted(
+                    fmt::format("something else takes connections at {} already", server_text(uri_)));
+            }
+            interrupt::poll_until({}, Clock::now() + 20ms);
+        }
+        // A server that died has left its socket behind, over which many servers stumble.
+        if (again && std::filesystem::is_socket(uri_.socket)) {
+            std::filesystem::remove(uri_.socket);
+        }
+    }
     Launch launch;
     launch.argv = {"/bin/sh", "-c", "exec " + command_};
     launch.log = folder_ / "log";

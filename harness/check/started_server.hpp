@@ -31,7 +31,8 @@ class StartedServer {
     StartedServer(const StartedServer&) = delete;
     StartedServer& operator=(const StartedServer&) = delete;
 
-    /// Starts it, for the first time or again. Throws NotStarted if it takes no connections in time.
+    /// Starts it, for the first time or again. Throws NotStarted if it takes no connections in time, or
+    /// something else has its place.
     void start(std::chrono::milliseconds patience);
     /// Where it listens.
     [[nodiscard]] const nbd::Uri& uri() const { return uri_; }
@@ -41,6 +42,9 @@ class StartedServer {
     [[nodiscard]] std::string last_words() const;
 
   private:
+    void stop();
+    [[nodiscard]] bool answers(std::chrono::milliseconds patience) const;
+
     enum class Listening { by_itself, socket, port, activation };
 
     std::string command_;

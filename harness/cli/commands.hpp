@@ -64,7 +64,7 @@ struct CheckOptions {
     bool strict = false;       ///< a SHOULD counts
     bool known_ok = false;     ///< listed deviations do not count
     bool verbose = false;      ///< shows all cases
-    double patience = 5;       ///< for each answer, in seconds
+    double patience = 3;       ///< for each answer, in seconds
     std::string peer;          ///< which released server it is: "nbdkit", "nbdkit=1.32.5"
     std::vector<std::string> cases; ///< globs
     std::filesystem::path junit;    ///< files to write; empty: none

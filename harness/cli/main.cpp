@@ -117,7 +117,7 @@ Examples:
             "--peer", options.peer,
             "Which released server it is, for the deviations that are known; --start tells it by itself")
         ->type_name("NAME[=VERSION]");
-    command->add_option("--patience", options.patience, "Seconds for each answer; default 5")
+    command->add_option("--patience", options.patience, "Seconds for each answer; default 3")
         ->type_name("SECONDS")
         ->check(CLI::Range(0.05, 3600.0));
     command->add_option("--junit", options.junit, "Write JUnit XML")->type_name("FILE");
