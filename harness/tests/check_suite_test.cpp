@@ -114,6 +114,13 @@ TEST(CheckSuite, SaysWhatDoesNotApply) {
     EXPECT_EQ(find(result, "read/simple").verdict, Verdict::pass);
 }
 
+TEST(CheckSuite, DoesNotBlameAServerForItsMaximumPayload) {
+    const SuiteResult result = Suite().run(reference("--block-size 1,512,2K"));
+    EXPECT_EQ(find(result, "read/simple").verdict, Verdict::unsupported);
+    EXPECT_THAT(find(result, "read/simple").reason, HasSubstr("maximum payload"));
+    EXPECT_EQ(find(result, "leave/simple").verdict, Verdict::pass);
+}
+
 struct Broken {
     const char* name;
     const char* fault;
