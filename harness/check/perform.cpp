@@ -182,9 +182,16 @@ Surroundings Performer::surroundings(const Line& line) const {
     Surroundings with{[this, &line](const std::string& name) { return variable(line, name); },
                       server_.uri.export_name,
                       line.exchange->style(),
+                      {},
                       {}};
     if (!listed_.empty()) {
         with.listed_name = listed_.front().export_name;
+    }
+    const auto other = std::ranges::find_if(listed_, [&](const nbd::ServerReply& one) {
+        return one.export_name != server_.uri.export_name && !one.export_name.empty();
+    });
+    if (other != listed_.end()) {
+        with.other_name = other->export_name;
     }
     return with;
 }
