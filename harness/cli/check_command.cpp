@@ -26,7 +26,7 @@ namespace {
 
 /// A server that misses so many answers has been found out; to wait for the hundreds that are left tells
 /// nothing new.
-constexpr std::size_t most_late = 40;
+constexpr std::size_t most_late = 16;
 
 using reports::Verdict;
 
