@@ -42,9 +42,9 @@ const std::vector<std::string_view>& field_names(bool of_option) {
                                                          "unlisted-descriptions",
                                                          "longest-name"};
     static const std::vector<std::string_view> request = {
-        "chunks",         "data-chunks",    "holes",  "extents",     "extents-sum", "first-extent",
-        "largest-extent", "contexts",       "errors", "sizes",       "new-size",    "size-flags",
-        "covered",        "unknown-chunks", "done",   "first-status"};
+        "chunks",         "data-chunks",    "holes",  "extents",      "extents-sum", "first-extent",
+        "largest-extent", "contexts",       "errors", "sizes",        "new-size",    "size-flags",
+        "covered",        "unknown-chunks", "done",   "first-status", "zero-bytes"};
     return of_option ? option : request;
 }
 
@@ -229,7 +229,11 @@ void RequestOutcome::take(const ChunkAnswer& answer) {
     const auto extents = [&](const auto& descriptors) {
         ++counts["contexts"];
         counts["extents"] += descriptors.size();
+        std::uint64_t left = request.length; // the last extent may reach beyond what was asked for
         for (const auto& extent : descriptors) {
+            const std::uint64_t inside = std::min<std::uint64_t>(extent.length, left);
+            left -= inside;
+            counts["zero-bytes"] += (extent.status & nbd::allocation_flag::zero) != 0 ? inside : 0;
             counts["extents-sum"] += extent.length;
             counts["largest-extent"] = std::max<std::uint64_t>(counts["largest-extent"], extent.length);
         }

@@ -19,7 +19,7 @@ std::uint64_t number(nbd::Bytes bytes, std::size_t size) {
 }
 
 Garbage wrong_magic(std::string_view what, std::uint64_t found) {
-    return {fmt::format("{} is due, but its magic number is {:#x}", what, found)};
+    return {fmt::format("where {} is due the magic number is {:#x}", what, found)};
 }
 
 nbd::Buffer part(nbd::Bytes bytes, std::size_t begin, std::size_t size) {

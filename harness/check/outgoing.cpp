@@ -143,13 +143,23 @@ std::uint16_t information_number(const YamlNode& node) {
 /// Beyond what any message of a case needs; an expression that says more is a mistake in the case.
 constexpr std::uint64_t most_payload = std::uint64_t{256} << 20;
 
-constexpr std::string_view listed_placeholder = "{listed}";
-
 void fill_in(std::string& text, std::string_view placeholder, const std::string& by) {
     for (std::size_t at = text.find(placeholder); at != std::string::npos;
          at = text.find(placeholder, at + by.size())) {
         text.replace(at, placeholder.size(), by);
     }
+}
+
+/// Throws std::invalid_argument with `why` where the text asks for a name that was not listed.
+void fill_in_listed(std::string& text, std::string_view placeholder, const std::optional<std::string>& name,
+                    const char* why) {
+    if (text.find(placeholder) == std::string::npos) {
+        return;
+    }
+    if (!name) {
+        throw std::invalid_argument(why);
+    }
+    fill_in(text, placeholder, *name);
 }
 
 std::size_t checked(std::uint64_t count) {
@@ -213,12 +223,8 @@ nbd::Buffer Payload::in(const Surroundings& with, std::uint64_t offset, std::uin
         case Piece::Kind::text: {
             std::string text = piece.content;
             fill_in(text, "{export}", with.export_name);
-            if (text.find(listed_placeholder) != std::string::npos) {
-                if (!with.listed_name) {
-                    throw std::invalid_argument("the server has listed no export");
-                }
-                fill_in(text, listed_placeholder, *with.listed_name);
-            }
+            fill_in_listed(text, "{listed}", with.listed_name, "the server has listed no export");
+            fill_in_listed(text, "{other}", with.other_name, "the server has listed no other export");
             out.insert(out.end(), text.begin(), text.end());
             break;
         }

@@ -25,6 +25,7 @@ struct Surroundings {
     std::string export_name;                                 ///< {export}
     nbd::HeaderStyle style = nbd::HeaderStyle::compact;
     std::optional<std::string> listed_name = {}; ///< {listed}
+    std::optional<std::string> other_name = {};  ///< {other}
 };
 
 /// A number: an expression, checked when it is loaded.

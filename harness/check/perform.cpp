@@ -65,6 +65,8 @@ class Performer {
     void expect(const CheckStep& step, Line& line);
     void judge_outcome(const CheckStep& step, Line& line, const Outcome& came,
                        const std::string& description);
+    /// The reads and writes that a case sends to any server may be too long for this one.
+    [[nodiscard]] bool may_refuse_length(const nbd::Request& request) const;
     void hold(const CheckStep& step, Line& line);
     void look_at_data(const CheckStep& step, Line& line);
     void save(const CheckStep& step, Line& line);
@@ -99,6 +101,23 @@ class Performer {
     std::size_t number_ = 0; ///< of the step
     bool derailed_ = false;  ///< an answer broke a MUST, so that what was to come of it is not there
 };
+
+bool allows(const Demand& demand, const Outcome& came) {
+    using Kind = Outcome::Kind;
+    return std::ranges::any_of(demand.allowed, [&](const Outcome& allowed) {
+        switch (allowed.kind) {
+        case Kind::error:
+            return came.kind == Kind::error_is || came.kind == Kind::option_is;
+        case Kind::answer:
+            return came.kind == Kind::success || came.kind == Kind::error_is || came.kind == Kind::option_is;
+        case Kind::option_is:
+        case Kind::error_is:
+            return came.kind == allowed.kind && came.value == allowed.value;
+        default:
+            return came.kind == allowed.kind;
+        }
+    });
+}
 
 const ExportFacts* Performer::exported() const {
     if (case_.start == ServerCase::Start::transmission) {
@@ -163,9 +182,16 @@ Surroundings Performer::surroundings(const Line& line) const {
     Surroundings with{[this, &line](const std::string& name) { return variable(line, name); },
                       server_.uri.export_name,
                       line.exchange->style(),
+                      {},
                       {}};
     if (!listed_.empty()) {
         with.listed_name = listed_.front().export_name;
+    }
+    const auto other = std::ranges::find_if(listed_, [&](const nbd::ServerReply& one) {
+        return one.export_name != server_.uri.export_name && !one.export_name.empty();
+    });
+    if (other != listed_.end()) {
+        with.other_name = other->export_name;
     }
     return with;
 }
@@ -276,21 +302,8 @@ std::uint64_t Performer::cookie_of(const CheckStep& step, const Line& line) cons
 void Performer::judge_outcome(const CheckStep& step, Line& line, const Outcome& came,
                               const std::string& description) {
     using Kind = Outcome::Kind;
-    const auto fits = [&](const Outcome& allowed) {
-        switch (allowed.kind) {
-        case Kind::error:
-            return came.kind == Kind::error_is || came.kind == Kind::option_is;
-        case Kind::answer:
-            return came.kind == Kind::success || came.kind == Kind::error_is || came.kind == Kind::option_is;
-        case Kind::option_is:
-        case Kind::error_is:
-            return came.kind == allowed.kind && came.value == allowed.value;
-        default:
-            return came.kind == allowed.kind;
-        }
-    };
     for (const Demand& demand : step.demands) {
-        if (std::ranges::any_of(demand.allowed, fits)) {
+        if (allows(demand, came)) {
             continue;
         }
         std::vector<std::string> wanted;
@@ -306,6 +319,12 @@ void Performer::judge_outcome(const CheckStep& step, Line& line, const Outcome& 
     line.over = line.over || came.kind == Kind::disconnect;
 }
 
+bool Performer::may_refuse_length(const nbd::Request& request) const {
+    const ExportFacts* facts = exported();
+    const bool carries = request.type == nbd::Command::read || request.type == nbd::Command::write;
+    return carries && facts != nullptr && facts->block && request.length > facts->block->maximum;
+}
+
 void Performer::expect(const CheckStep& step, Line& line) {
     using Kind = Outcome::Kind;
     Exchange& exchange = *line.exchange;
@@ -316,6 +335,7 @@ void Performer::expect(const CheckStep& step, Line& line) {
     Outcome came;
     std::string description;
     bool complete = false;
+    bool refusable = false;
     if (on_option(step, line)) {
         if (exchange.options_open() == 0) {
             throw DoesNotApply{"no option awaits an answer"};
@@ -349,11 +369,16 @@ void Performer::expect(const CheckStep& step, Line& line) {
             description = outcome.describe() + " came";
             came = outcome.success() ? Outcome{Kind::success, 0}
                                      : Outcome{Kind::error_is, static_cast<std::uint32_t>(*outcome.error)};
+            refusable = !outcome.success() && may_refuse_length(outcome.request);
         } else if (silence_allowed && exchange.silence() == Silence::none && exchange.garbage().empty()) {
             return judge_outcome(step, line, {Kind::silence, 0}, "no answer came");
         }
     }
     if (complete) {
+        if (refusable &&
+            !std::ranges::all_of(step.demands, [&](const Demand& demand) { return allows(demand, came); })) {
+            throw DoesNotApply{"it sends more than the advertised maximum payload in a request"};
+        }
         return judge_outcome(step, line, came, description);
     }
     const Silence silence = exchange.silence();

@@ -267,10 +267,7 @@ void Prober::look_at_options() {
         throw NoServer(exchange.problem());
     }
     if (const std::string why = exchange.greet(); !why.empty()) {
-        if (exchange.garbage().empty()) {
-            throw NoServer(why);
-        }
-        facts_.no_greeting = why;
+        facts_.no_greeting = why; // a case will say more about it
         facts_.no_export.fill(why);
         return;
     }

@@ -38,7 +38,7 @@ struct ServerFacts {
     nbd::Uri uri;
     Permissions permissions;
     Greeting greeting;
-    std::string no_greeting; ///< why what the server begins with is no greeting; empty if it is one
+    std::string no_greeting; ///< why no greeting came; empty if one did
     std::map<nbd::Option, std::optional<nbd::OptionReplyType>> answers; ///< how options are answered
     bool lets_in_unasked = false;                      ///< also who does not ask for block sizes
     bool refuses_names = false;                        ///< not every name leads to an export
@@ -76,13 +76,13 @@ struct NeedWord {
 
 [[nodiscard]] const std::vector<NeedWord>& need_words();
 
-/// The server could not be spoken to at all. what() says why.
+/// The server could not be connected to. what() says why.
 struct NoServer : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// Connects to the server and looks at it. `patience` is for each answer. Throws NoServer where it does not
-/// answer like an NBD server; Interrupted.
+/// Connects to the server and looks at it. `patience` is for each answer. Throws NoServer where it takes no
+/// connection; Interrupted.
 [[nodiscard]] ServerFacts probe_server(const nbd::Uri& uri, Permissions permissions,
                                        std::chrono::milliseconds patience);
 

@@ -168,7 +168,8 @@ void Suite::run_case(const ServerCase& made, Style style) {
             finish(item, std::move(performance), made);
             const bool too_late = options_.most_late != 0 && late_ >= options_.most_late;
             if ((late_in_a_row_ >= most_late_in_a_row || too_late) && result_.given_up.empty()) {
-                result_.given_up = "the server does not answer any more";
+                result_.given_up = too_late ? fmt::format("{} cases had no answer in time", late_)
+                                            : "the server does not answer any more";
             }
         }
     }
@@ -210,6 +211,9 @@ void Suite::add_asides() {
 }
 
 std::string Suite::describe_facts() const {
+    if (!facts_.no_greeting.empty()) {
+        return facts_.no_greeting;
+    }
     std::string text = facts_.fixed() ? "fixed newstyle" : facts_.newstyle() ? "newstyle" : "oldstyle";
     if (const ExportFacts* exported = facts_.any_export()) {
         text += fmt::format(", an export of {} bytes with {}", exported->size,

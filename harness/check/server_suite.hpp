@@ -36,7 +36,7 @@ struct SuiteResult {
 };
 
 /// Carries out the cases one after the other. `started` is the server if the suite can start it, else null.
-/// `progress` is told after each. Throws NoServer if the server cannot be spoken to at all; Interrupted.
+/// `progress` is told after each. Throws NoServer if the server takes no connection; Interrupted.
 [[nodiscard]] SuiteResult
 run_server_suite(const std::vector<ServerCase>& cases, const Requirements& requirements, const nbd::Uri& uri,
                  StartedServer* started, const SuiteOptions& options,

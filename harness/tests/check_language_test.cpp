@@ -66,11 +66,27 @@ TEST_F(CheckLanguage, ConnectSaysHowFar) {
 
 TEST_F(CheckLanguage, ListedIsTheFirstNameOfTheList) {
     const Outgoing message = Outgoing::read(load("{ bytes: { text: '<{listed}>' } }"), {});
-    Surroundings with{{}, "disk", nbd::HeaderStyle::compact, "a"};
+    Surroundings with{{}, "disk", nbd::HeaderStyle::compact, "a", "b"};
     EXPECT_EQ(message.encode(with, 1), (nbd::Buffer{'<', 'a', '>'}));
+    const Outgoing other = Outgoing::read(load("{ bytes: { text: '{other}' } }"), {});
+    EXPECT_EQ(other.encode(with, 1), (nbd::Buffer{'b'}));
     with.listed_name.reset();
+    with.other_name.reset();
+    EXPECT_THAT(message_of<std::invalid_argument>([&] { (void)other.encode(with, 1); }),
+                HasSubstr("no other export"));
     EXPECT_THAT(message_of<std::invalid_argument>([&] { (void)message.encode(with, 1); }),
                 HasSubstr("no export"));
+}
+
+TEST_F(CheckLanguage, ZeroBytesAreThoseOfTheRequest) {
+    const nbd::Buffer data = nbd::encode(nbd::BlockStatus{
+        1, {{4096, nbd::allocation_flag::zero}, {4096, 0}, {8192, nbd::allocation_flag::zero}}});
+    RequestOutcome outcome;
+    outcome.request = {0, nbd::Command::block_status, 1, 0, 3 * 4096};
+    outcome.take(ChunkAnswer{
+        {nbd::reply_flag::done, nbd::ChunkType::block_status, 1, 0, static_cast<std::uint32_t>(data.size())},
+        data});
+    EXPECT_EQ(outcome.fields().at("zero-bytes"), 8192U) << "the last extent goes on beyond the request";
 }
 
 TEST_F(CheckLanguage, WhatIsToldIsLookedForInTheList) {

@@ -33,6 +33,11 @@ struct Suite {
         write_file(folder / "cases.yaml", R"(
 section: Tests
 cases:
+- case: greeting
+  title: The greeting comes
+  start: connected
+  steps:
+  - greeted: GREETING-MAGIC
 - case: list
   title: The list comes
   start: haggling
@@ -103,7 +108,7 @@ std::size_t count(const SuiteResult& result, Verdict verdict) {
 TEST(CheckSuite, PassesTheReferenceServer) {
     const SuiteResult result = Suite().run(reference());
     EXPECT_EQ(count(result, Verdict::pass), result.run.cases.size());
-    EXPECT_EQ(result.run.cases.size(), 9U) << "three options, and two cases in three styles";
+    EXPECT_EQ(result.run.cases.size(), 10U) << "the greeting, three options, and two cases in three styles";
     EXPECT_EQ(result.given_up, "");
 }
 
@@ -112,6 +117,13 @@ TEST(CheckSuite, SaysWhatDoesNotApply) {
     EXPECT_EQ(find(result, "read/structured").verdict, Verdict::unsupported);
     EXPECT_THAT(find(result, "read/structured").reason, HasSubstr("NBD_OPT_STRUCTURED_REPLY"));
     EXPECT_EQ(find(result, "read/simple").verdict, Verdict::pass);
+}
+
+TEST(CheckSuite, DoesNotBlameAServerForItsMaximumPayload) {
+    const SuiteResult result = Suite().run(reference("--block-size 1,512,2K"));
+    EXPECT_EQ(find(result, "read/simple").verdict, Verdict::unsupported);
+    EXPECT_THAT(find(result, "read/simple").reason, HasSubstr("maximum payload"));
+    EXPECT_EQ(find(result, "leave/simple").verdict, Verdict::pass);
 }
 
 struct Broken {
@@ -181,9 +193,12 @@ TEST(CheckSuite, DoesNotWaitForAServerThatDrips) {
     EXPECT_LT(Clock::now() - begin, generous);
 }
 
-TEST(CheckSuite, SaysThatASilentServerCannotBeSpokenTo) {
-    EXPECT_THAT(message_of<NoServer>([] { (void)Suite().run(fake("hang"), 100ms); }),
-                HasSubstr("a greeting is due, but nothing came for 0.1 s"));
+TEST(CheckSuite, BlamesASilentServerForItsGreeting) {
+    const SuiteResult result = Suite().run(fake("hang"), 100ms);
+    EXPECT_EQ(find(result, "greeting").verdict, Verdict::timeout);
+    EXPECT_THAT(find(result, "greeting").reason, HasSubstr("a greeting is due, but nothing came for 0.1 s"));
+    EXPECT_EQ(find(result, "list").verdict, Verdict::unsupported);
+    EXPECT_THAT(result.facts, HasSubstr("a greeting is due"));
 }
 
 TEST(CheckSuite, SaysWhyAServerDoesNotStart) {
@@ -196,11 +211,11 @@ TEST(CheckText, ShowsSectionsBytesAndHowToRunTheCaseAgain) {
     const SuiteResult result = suite.run(reference("--fault write-lost"));
     const std::string text =
         to_text(result, suite.requirements, {false, false, "nbd-interop check --case {case} X", {}});
-    EXPECT_THAT(text, HasSubstr("Tests: 6 of 9 passed"));
+    EXPECT_THAT(text, HasSubstr("Tests: 7 of 10 passed"));
     EXPECT_THAT(text, HasSubstr("READ-DATA (MUST)"));
     EXPECT_THAT(text, HasSubstr("client  request NBD_CMD_READ"));
     EXPECT_THAT(text, HasSubstr("again: nbd-interop check --case read/simple X"));
-    EXPECT_THAT(text, ::testing::EndsWith("6 passed, 3 failed, 0 warned, 0 unsupported\n"));
+    EXPECT_THAT(text, ::testing::EndsWith("7 passed, 3 failed, 0 warned, 0 unsupported\n"));
 }
 
 } // namespace

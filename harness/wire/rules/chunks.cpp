@@ -46,6 +46,11 @@ bool outside(const OpenRequest& open, std::uint64_t offset, std::uint64_t length
     return offset < open.request.offset || offset > open.end() || length > open.end() - offset;
 }
 
+/// The offset is none of the request's; a request for bytes beyond 2^64 has those up to there.
+bool no_byte_of(const OpenRequest& open, std::uint64_t offset) {
+    return offset < open.request.offset || offset - open.request.offset >= open.effect;
+}
+
 /// The chunk has the status of an area; what a server does about an empty one is not specified.
 bool answers_status(const ChunkEvent& event) {
     return event.status && event.to(Command::block_status) && event.open->effect > 0;
@@ -340,7 +345,7 @@ constexpr Rule<ChunkEvent> chunk_table[] = {
     {"ERROR-OFFSET-IN-REQUEST",
      [](const ChunkEvent& event) {
          return event.error && event.error->offset && event.open != nullptr &&
-                        outside(*event.open, *event.error->offset, 1)
+                        no_byte_of(*event.open, *event.error->offset)
                     ? fmt::format("the error is at {}, the request was for {} bytes from {} on",
                                   *event.error->offset, event.open->effect, event.open->request.offset)
                     : Wrong();

@@ -293,8 +293,9 @@ constexpr Rule<ChunkEvent> chunks[] = {
      }},
     {"RZ-NOTE-5",
      [](const ChunkEvent& event) {
+         // One that was refused has an error before its end, and no size.
          return event.is(ChunkType::none) && event.open != nullptr && event.open->is_subscription() &&
-                        event.open->sizes == 0
+                        event.open->sizes == 0 && !event.open->error
                     ? Wrong("a subscription ends before its first size")
                     : Wrong();
      }},

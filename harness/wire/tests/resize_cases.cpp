@@ -193,6 +193,12 @@ std::vector<RuleCase> resize_cases() {
          [](C& c) { resizable(c).request(Command::resize, 0, 0, asked::notify).size(mib, 2, false); }},
         {"RZ-NOTE-5", server, notified,
          [](C& c) { resizable(c).request(Command::resize, 0, 1, asked::notify).none(); }},
+        {"RZ-NOTE-5", server,
+         [](C& c) {
+             resizable(c).request(Command::resize, 0, 1, asked::notify).error(Error::nomem, false).none();
+             c.leave();
+         },
+         [](C& c) { resizable(c).request(Command::resize, 0, 1, asked::notify).none(); }},
         {"RZ-NOTE-6", server, notified,
          [](C& c) { subscribed(c, 1).size(2 * mib, 2, false).size(3 * mib, 2, false); }},
         {"RZ-NOTE-8", client, notified,

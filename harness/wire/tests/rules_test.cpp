@@ -46,6 +46,13 @@ TEST(Rules, AreBrokenByTheBadExchange) {
     }
 }
 
+TEST(Rules, FindAnErrorAtTheLastOffsetInItsRequest) {
+    constexpr std::uint64_t last = ~std::uint64_t{0};
+    Conversation conversation;
+    conversation.structured({}).request(nbd::Command::read, last, 1).error_at(nbd::Error::inval, last);
+    EXPECT_THAT(conversation.told(), Not(HasSubstr("ERROR-OFFSET-IN-REQUEST")));
+}
+
 TEST(Rules, HaveACaseEach) {
     std::set<std::string_view> tested;
     for (const RuleCase& item : all_cases()) {
