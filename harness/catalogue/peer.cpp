@@ -416,6 +416,7 @@ Peer load_peer(const YamlNode& document, const FactVocabulary& facts) {
     peer.role = role.text();
     peer.title = map.required("title").text();
     peer.version = read_version(map.required("version"));
+    map.optional("on-demand", [&](const YamlNode& value) { peer.on_demand = value.boolean(); });
     if (peer.role == "server") {
         read_server(map, facts, peer);
     } else if (peer.role == "client") {

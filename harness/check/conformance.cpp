@@ -41,7 +41,11 @@ std::vector<SelfTarget> load_targets(const YamlNode& document) {
     std::vector<SelfTarget> targets;
     for (const YamlNode& node : top.required("targets").list()) {
         YamlMap map = node.map();
-        targets.push_back({map.required("target").text(), map.required("options").texts()});
+        SelfTarget target;
+        target.name = map.required("target").text();
+        map.optional("resize", [&](const YamlNode& value) { target.resize = value.boolean(); });
+        target.arguments = map.required("options").texts();
+        targets.push_back(std::move(target));
         map.finish();
     }
     top.finish();

@@ -14,6 +14,7 @@ namespace harness::check {
 /// A configuration of the reference server that the suite is tried on.
 struct SelfTarget {
     std::string name;
+    bool resize = false; ///< for the faults of the RESIZE extension; else for those of the base protocol
     std::vector<std::string> arguments; ///< of nbd-resize-server
 };
 

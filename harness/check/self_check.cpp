@@ -60,7 +60,7 @@ class SelfCheck {
     const SelfOptions& options_;
     std::mutex mutex_; ///< for what follows
     Detection detection_;
-    std::set<std::string> carried_out_;
+    std::map<std::string, const SelfTarget*> homes_; ///< by case: a target that can carry it out
 };
 
 std::vector<ServerCase> SelfCheck::testing(const std::string& requirement) const {
@@ -87,7 +87,9 @@ void SelfCheck::note(const Task& task, const SuiteResult& result) {
         }
         ++detection_.runs;
         const std::string name = item.scenario.substr(prefix.size());
-        carried_out_.insert(name);
+        if (task.fault == nullptr) {
+            homes_.try_emplace(name, task.target);
+        }
         if (item.verdict == Verdict::pass) {
             continue;
         }
@@ -183,14 +185,14 @@ Detection SelfCheck::run() {
     }
     run_all(std::move(sound));
     for (const std::string& name : detection_.cases) {
-        if (!carried_out_.contains(name)) {
+        if (!homes_.contains(name)) {
             detection_.never_run.push_back(name);
         }
     }
     const auto tasks_for = [&](const ListedFault& fault, const std::vector<ServerCase>& cases,
                                std::vector<Task>& into) {
         for (const SelfTarget& target : conformance_.targets) {
-            if (!cases.empty()) {
+            if (!cases.empty() && target.resize == fault.resize()) {
                 into.push_back({&target, &fault, cases});
             }
         }
@@ -203,12 +205,28 @@ Detection SelfCheck::run() {
 
     std::vector<Task> rest;
     const std::vector<std::string> unnoticed = detection_.unnoticed_faults();
-    const std::vector<ServerCase> idle = named(detection_.idle_cases());
     for (const ListedFault& fault : faults) {
-        const bool missed = std::ranges::find(unnoticed, fault.name) != unnoticed.end();
-        tasks_for(fault, missed ? conformance_.server_cases : idle, rest);
+        if (std::ranges::find(unnoticed, fault.name) != unnoticed.end()) {
+            tasks_for(fault, conformance_.server_cases, rest);
+        }
     }
     run_all(std::move(rest));
+
+    // A case that noticed nothing yet has another chance with every fault, on the first target that it runs
+    // on.
+    std::map<const SelfTarget*, std::vector<std::string>> idle;
+    for (const std::string& name : detection_.idle_cases()) {
+        if (const auto home = homes_.find(name); home != homes_.end()) {
+            idle[home->second].push_back(name);
+        }
+    }
+    std::vector<Task> last;
+    for (const auto& [target, names] : idle) {
+        for (const ListedFault& fault : faults) {
+            last.push_back({target, &fault, named(names)});
+        }
+    }
+    run_all(std::move(last));
     return std::move(detection_);
 }
 

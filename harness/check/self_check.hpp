@@ -48,8 +48,8 @@ struct SelfOptions {
 };
 
 /// Runs the cases against the sound server and against each fault: first those that test the requirement
-/// which the fault breaks, then, for faults nobody noticed and cases that noticed nothing, all others. Throws
-/// Interrupted.
+/// which the fault breaks, then all others for faults that nobody noticed, then all faults for cases that
+/// noticed nothing. Throws Interrupted.
 [[nodiscard]] Detection check_servers(const Conformance& conformance, const Requirements& requirements,
                                       Workspace& workspace, const SelfOptions& options);
 

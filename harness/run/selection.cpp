@@ -72,11 +72,17 @@ std::vector<Case> make_cases(const Catalogue& catalogue, const Selection& select
 
     std::vector<Case> cases;
     for (const Peer& server_peer : catalogue.peers) {
+        if (server_peer.on_demand && selection.servers.empty()) {
+            continue;
+        }
         for (const ServerVariant& server : server_peer.servers) {
             if (!selected(selection.servers, server_peer.name, server.name)) {
                 continue;
             }
             for (const Peer& client_peer : catalogue.peers) {
+                if (client_peer.on_demand && selection.clients.empty()) {
+                    continue;
+                }
                 for (const ClientVariant& client : client_peer.clients) {
                     if ((selection.pairs == Pairs::star &&
                          !in_star(server_peer, server, client_peer, client)) ||

@@ -158,6 +158,16 @@ TEST_F(Cases, ASlowClientMeetsTheDefaultServersOnly) {
     EXPECT_THAT(ids(selection), Contains("disk-server+slow/tool/read-start"));
 }
 
+TEST_F(Cases, APeerOnDemandTakesPartOnlyWhereItIsNamed) {
+    files_.replace("peers/tool.yaml", "title: a program", "title: a program\non-demand: yes");
+    catalogue_ = files_.load();
+    Selection selection;
+    selection.scenarios = {"read-start"};
+    EXPECT_THAT(ids(selection), Not(Contains("disk-server/tool/read-start")));
+    selection.clients = {"tool"};
+    EXPECT_THAT(ids(selection), Contains("disk-server/tool/read-start"));
+}
+
 TEST_F(Cases, APatternThatMatchesNothingIsAnErrorWithAHint) {
     Selection server;
     server.servers = {"disk-sever"};
