@@ -36,20 +36,35 @@ void check_deviation(const Deviation& deviation, const Conformance& conformance)
     }
 }
 
-std::vector<SelfTarget> load_targets(const YamlNode& document) {
+void load_targets(const YamlNode& document, const Requirements& requirements, Conformance& into) {
     YamlMap top = document.map();
-    std::vector<SelfTarget> targets;
     for (const YamlNode& node : top.required("targets").list()) {
         YamlMap map = node.map();
         SelfTarget target;
         target.name = map.required("target").text();
         map.optional("resize", [&](const YamlNode& value) { target.resize = value.boolean(); });
         target.arguments = map.required("options").texts();
-        targets.push_back(std::move(target));
+        map.optional("export", [&](const YamlNode& value) { target.export_name = value.text(); });
+        map.optional("breaks", [&](const YamlNode& value) {
+            target.breaks = value.texts();
+            for (const std::string& id : target.breaks) {
+                if (!requirements.contains(id)) {
+                    value.fail(fmt::format("there is no requirement '{}'", id));
+                }
+            }
+        });
+        into.targets.push_back(std::move(target));
         map.finish();
     }
+    top.optional("elsewhere", [&](const YamlNode& cases) {
+        for (const auto& [name, reason] : cases.entries()) {
+            if (std::ranges::find(into.server_cases, name, &ServerCase::name) == into.server_cases.end()) {
+                reason.fail_at_key(fmt::format("there is no case '{}'", name));
+            }
+            into.elsewhere[name] = reason.text();
+        }
+    });
     top.finish();
-    return targets;
 }
 
 } // namespace
@@ -63,7 +78,7 @@ Conformance load_conformance(const Catalogue& catalogue) {
     for (const fs::path& file : yaml_files(directory / "server")) {
         load_server_cases(YamlNode::load(file), catalogue.requirements, conformance.server_cases);
     }
-    conformance.targets = load_targets(YamlNode::load(directory / "targets.yaml"));
+    load_targets(YamlNode::load(directory / "targets.yaml"), catalogue.requirements, conformance);
     for (const fs::path& file : yaml_files(directory / "client")) {
         load_client_cases(YamlNode::load(file), catalogue.requirements, conformance.client_cases);
     }

@@ -6,6 +6,7 @@
 #include "harness/check/client_case.hpp"
 #include "harness/check/server_case.hpp"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct SelfTarget {
     std::string name;
     bool resize = false; ///< for the faults of the RESIZE extension; else for those of the base protocol
     std::vector<std::string> arguments; ///< of nbd-resize-server
+    std::string export_name;
+    /// What the configuration breaks by itself, so that nobody is to be blamed for it.
+    std::vector<std::string> breaks;
 };
 
 /// The conformance cases, and what released peers are known to fail of them:
@@ -28,6 +32,8 @@ struct Conformance {
     /// In terms of `Deviation`, a case NAME is the scenario "check/NAME".
     std::vector<Deviation> deviations;
     std::vector<SelfTarget> targets;
+    /// Cases that the reference server cannot show anything about, with the reasons.
+    std::map<std::string, std::string> elsewhere;
 };
 
 /// Reads and checks it; a catalogue without the folder has none of it. Throws CatalogueError with file, line

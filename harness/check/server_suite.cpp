@@ -50,6 +50,7 @@ class Suite {
 
   private:
     void run_case(const ServerCase& made, Style style);
+    [[nodiscard]] ServerFacts refreshed() const;
     void finish(reports::CaseResult& item, Performance performance, const ServerCase& made);
     /// Looks whether the server has died, and starts it again if it can. False if it is gone for good.
     bool revive(reports::CaseResult& item, const Performance& performance);
@@ -146,6 +147,14 @@ void Suite::finish(reports::CaseResult& item, Performance performance, const Ser
     }
 }
 
+ServerFacts Suite::refreshed() const {
+    try {
+        return probe_server(facts_.uri, options_.permissions, patience_);
+    } catch (const NoServer&) {
+        return facts_; // the case will say so
+    }
+}
+
 void Suite::run_case(const ServerCase& made, Style style) {
     const auto begin = Clock::now();
     reports::CaseResult item = blank(made, case_label(made, style));
@@ -153,6 +162,10 @@ void Suite::run_case(const ServerCase& made, Style style) {
         item.verdict = Verdict::unsupported;
         item.reason = "not run: " + result_.given_up;
     } else {
+        if (options_.permissions.size_changes && made.start != ServerCase::Start::transmission) {
+            // An earlier case may have changed the size. The phase of transmission tells it by itself.
+            facts_ = refreshed();
+        }
         Performance performance = perform(made, style, facts_, requirements_, patience_);
         late_ += performance.late ? 1 : 0;
         late_in_a_row_ = performance.late ? late_in_a_row_ + 1 : 0;
