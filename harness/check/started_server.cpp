@@ -109,15 +109,15 @@ void StartedServer::start(std::chrono::milliseconds patience) {
             throw NotStarted(fmt::format("'{}' {} before it took connections: {}", command_, exit->describe(),
                                          last_words()));
         }
-        // With a socket that is passed, connections are taken by the kernel; the first case shows the rest.
-        if (listening_ == Listening::activation) {
-            return;
-        }
         if (const Connected connected = connect_to(uri_, deadline); connected.problem.empty()) {
-            // It may listen long before it serves anybody.
-            pollfd greeting{connected.socket.get(), POLLIN, 0};
-            interrupt::poll_until({&greeting, 1}, deadline);
-            return;
+            // It may listen long before it serves anybody, or the kernel took the connection for it.
+            pollfd watched[] = {{connected.socket.get(), POLLIN, 0},
+                                {process_->exit_descriptor(), POLLIN, 0}};
+            interrupt::poll_until(watched, deadline);
+            if ((watched[1].revents & POLLIN) == 0) {
+                return;
+            }
+            continue; // it has ended, which is told above
         }
         if (Clock::now() >= deadline) {
             throw NotStarted(

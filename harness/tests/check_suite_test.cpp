@@ -78,7 +78,7 @@ cases:
     SuiteResult run(const std::string& command, std::chrono::milliseconds patience = generous) const {
         Workspace workspace;
         StartedServer server(command, std::nullopt, workspace);
-        server.start(generous);
+        server.start(patience);
         SuiteOptions options;
         options.server = "test";
         options.permissions = {true, true};
