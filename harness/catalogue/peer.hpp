@@ -132,7 +132,7 @@ struct Peer {
     /// Requirements that are not held against this peer on the wire, since it is the harness that makes it
     /// break them, with the reasons.
     std::map<std::string, std::string> excused;
-    bool on_demand = false; ///< takes part in the suite interop only where it is named
+    bool on_demand = false;          ///< takes part in the suite interop only where it is named
     bool plain_servers_only = false; ///< a slow client: in a star of pairs it meets the default variants only
     ClientKind kind = ClientKind::driver;
     std::string prompt;                                 ///< shell: what ends the output of a command

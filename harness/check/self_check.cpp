@@ -25,10 +25,10 @@ constexpr auto faulty_patience = 1000ms;
 /// After so many cases in which a faulty server did not answer, it is known well enough.
 constexpr std::size_t enough_late = 2;
 
-/// A run of some cases on one target, with a fault or without.
+/// Some cases on one target after the other, with a fault or without.
 struct Task {
-    const SelfTarget* target = nullptr;
-    const ListedFault* fault = nullptr; ///< null: sound
+    std::vector<const SelfTarget*> targets; ///< with a fault only until a case notices it
+    const ListedFault* fault = nullptr;     ///< null: sound
     std::vector<ServerCase> cases;
 };
 
@@ -50,7 +50,9 @@ class SelfCheck {
   private:
     void run_all(std::vector<Task> tasks);
     void run_task(const Task& task);
-    void note(const Task& task, const SuiteResult& result);
+    void run_on(const Task& task, const SelfTarget& target);
+    void note(const Task& task, const SelfTarget& target, const SuiteResult& result);
+    [[nodiscard]] bool noticed(const ListedFault& fault);
     [[nodiscard]] std::vector<ServerCase> testing(const std::string& requirement) const;
     [[nodiscard]] std::vector<ServerCase> named(const std::vector<std::string>& names) const;
 
@@ -78,7 +80,7 @@ std::vector<ServerCase> SelfCheck::named(const std::vector<std::string>& names) 
     return found;
 }
 
-void SelfCheck::note(const Task& task, const SuiteResult& result) {
+void SelfCheck::note(const Task& task, const SelfTarget& target, const SuiteResult& result) {
     constexpr std::string_view prefix = "check/";
     const std::scoped_lock lock(mutex_);
     for (const reports::CaseResult& item : result.run.cases) {
@@ -88,21 +90,21 @@ void SelfCheck::note(const Task& task, const SuiteResult& result) {
         ++detection_.runs;
         const std::string name = item.scenario.substr(prefix.size());
         if (task.fault == nullptr) {
-            homes_.try_emplace(name, task.target);
+            homes_.try_emplace(name, &target);
         }
         if (item.verdict == Verdict::pass) {
             continue;
         }
         const bool known = std::ranges::all_of(item.findings, [&](const reports::Finding& finding) {
-            const auto& breaks = task.target->breaks;
+            const auto& breaks = target.breaks;
             return std::ranges::find(breaks, finding.requirement) != breaks.end();
         });
         if (known) {
             continue;
         }
         if (task.fault == nullptr) {
-            detection_.unsound.push_back(fmt::format("{} on {}: {} ({})", name, task.target->name,
-                                                     item.reason, item.findings.front().requirement));
+            detection_.unsound.push_back(fmt::format("{} on {}: {} ({})", name, target.name, item.reason,
+                                                     item.findings.front().requirement));
             continue;
         }
         detection_.noticed[task.fault->name].insert(name);
@@ -112,9 +114,24 @@ void SelfCheck::note(const Task& task, const SuiteResult& result) {
     }
 }
 
+bool SelfCheck::noticed(const ListedFault& fault) {
+    const std::scoped_lock lock(mutex_);
+    return detection_.noticed.contains(fault.name);
+}
+
 void SelfCheck::run_task(const Task& task) {
+    const bool known = task.fault != nullptr && noticed(*task.fault);
+    for (const SelfTarget* target : task.targets) {
+        run_on(task, *target);
+        if (task.fault != nullptr && !known && noticed(*task.fault)) {
+            return;
+        }
+    }
+}
+
+void SelfCheck::run_on(const Task& task, const SelfTarget& target) {
     std::string command = quoted(options_.server.string());
-    for (const std::string& argument : task.target->arguments) {
+    for (const std::string& argument : target.arguments) {
         command += " " + quoted(argument);
     }
     if (task.fault != nullptr) {
@@ -131,11 +148,11 @@ void SelfCheck::run_task(const Task& task) {
         StartedServer server(command, std::nullopt, workspace_);
         server.start(sound_patience);
         nbd::Uri uri = server.uri();
-        uri.export_name = task.target->export_name;
-        note(task, run_server_suite(task.cases, requirements_, uri, &server, suite));
+        uri.export_name = target.export_name;
+        note(task, target, run_server_suite(task.cases, requirements_, uri, &server, suite));
     } catch (const NotStarted& error) {
         const std::scoped_lock lock(mutex_);
-        detection_.unsound.push_back(fmt::format("{}: {}", task.target->name, error.what()));
+        detection_.unsound.push_back(fmt::format("{}: {}", target.name, error.what()));
     } catch (const NoServer& error) {
         const std::scoped_lock lock(mutex_);
         detection_.noticed[task.fault == nullptr ? "" : task.fault->name].insert(
@@ -192,7 +209,7 @@ Detection SelfCheck::run() {
     const std::vector<ListedFault> faults = detection_.faults;
     std::vector<Task> sound;
     for (const SelfTarget& target : conformance_.targets) {
-        sound.push_back({&target, nullptr, conformance_.server_cases});
+        sound.push_back({{&target}, nullptr, conformance_.server_cases});
     }
     run_all(std::move(sound));
     for (const std::string& name : detection_.cases) {
@@ -200,41 +217,38 @@ Detection SelfCheck::run() {
             detection_.never_run.push_back(name);
         }
     }
-    const auto tasks_for = [&](const ListedFault& fault, const std::vector<ServerCase>& cases,
-                               std::vector<Task>& into) {
+    const auto task_for = [&](const ListedFault& fault, const std::vector<ServerCase>& cases) {
+        Task task{{}, &fault, cases};
         for (const SelfTarget& target : conformance_.targets) {
-            if (!cases.empty() && target.resize == fault.resize()) {
-                into.push_back({&target, &fault, cases});
+            if (target.resize == fault.resize()) {
+                task.targets.push_back(&target);
             }
         }
+        return task;
     };
     std::vector<Task> by_requirement;
     for (const ListedFault& fault : faults) {
-        tasks_for(fault, testing(fault.requirement), by_requirement);
+        if (auto cases = testing(fault.requirement); !cases.empty()) {
+            by_requirement.push_back(task_for(fault, cases));
+        }
     }
     run_all(std::move(by_requirement));
 
     std::vector<Task> rest;
-    const std::vector<std::string> unnoticed = detection_.unnoticed_faults();
-    for (const ListedFault& fault : faults) {
-        if (std::ranges::find(unnoticed, fault.name) != unnoticed.end()) {
-            tasks_for(fault, conformance_.server_cases, rest);
-        }
+    for (const std::string& name : detection_.unnoticed_faults()) {
+        rest.push_back(task_for(*find(faults, name), conformance_.server_cases));
     }
     run_all(std::move(rest));
 
-    // A case that noticed nothing yet has another chance with every fault, on the first target that it runs
-    // on.
-    std::map<const SelfTarget*, std::vector<std::string>> idle;
-    for (const std::string& name : detection_.idle_cases()) {
-        if (const auto home = homes_.find(name); home != homes_.end()) {
-            idle[home->second].push_back(name);
-        }
-    }
+    // A case that noticed nothing yet has another chance: with every fault that breaks what it tests, on a
+    // target that it is known to run on.
     std::vector<Task> last;
-    for (const auto& [target, names] : idle) {
+    for (const ServerCase& made : named(detection_.idle_cases())) {
+        const std::set<std::string> tested = made.requirements();
         for (const ListedFault& fault : faults) {
-            last.push_back({target, &fault, named(names)});
+            if (tested.contains(fault.requirement) && homes_.contains(made.name)) {
+                last.push_back({{homes_.at(made.name)}, &fault, {made}});
+            }
         }
     }
     run_all(std::move(last));

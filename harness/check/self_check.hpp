@@ -47,9 +47,10 @@ struct SelfOptions {
     std::function<void(std::size_t done, std::size_t of)> progress;
 };
 
-/// Runs the cases against the sound server and against each fault: first those that test the requirement
-/// which the fault breaks, then all others for faults that nobody noticed, then all faults for cases that
-/// noticed nothing. Throws Interrupted.
+/// Runs the cases against the sound server and against each fault: first, one target after the other until
+/// somebody notices, those that test the requirement which the fault breaks; then all others, for faults that
+/// nobody noticed; then, for cases that noticed nothing, the faults that break what they test. Throws
+/// Interrupted.
 [[nodiscard]] Detection check_servers(const Conformance& conformance, const Requirements& requirements,
                                       Workspace& workspace, const SelfOptions& options);
 

@@ -104,8 +104,8 @@ void quote_requirements(const Requirements& requirements, reports::RunResult& ru
     }
     for (const auto& [id, requirement] : requirements) {
         if (named.contains(id)) {
-            run.requirements.push_back({id, requirement.level == Level::must ? "MUST" : "SHOULD", requirement.section,
-                                        requirement.text});
+            run.requirements.push_back({id, requirement.level == Level::must ? "MUST" : "SHOULD",
+                                        requirement.section, requirement.text});
         }
     }
 }
