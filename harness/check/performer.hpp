@@ -95,21 +95,4 @@ class Performer {
     bool derailed_ = false;  ///< an answer broke a MUST, so that what was to come of it is not there
 };
 
-bool allows(const Demand& demand, const Outcome& came) {
-    using Kind = Outcome::Kind;
-    return std::ranges::any_of(demand.allowed, [&](const Outcome& allowed) {
-        switch (allowed.kind) {
-        case Kind::error:
-            return came.kind == Kind::error_is || came.kind == Kind::option_is;
-        case Kind::answer:
-            return came.kind == Kind::success || came.kind == Kind::error_is || came.kind == Kind::option_is;
-        case Kind::option_is:
-        case Kind::error_is:
-            return came.kind == allowed.kind && came.value == allowed.value;
-        default:
-            return came.kind == allowed.kind;
-        }
-    });
-}
-
 } // namespace harness::check

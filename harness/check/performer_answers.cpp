@@ -13,6 +13,23 @@ namespace {
 constexpr std::uint64_t usable_read = 512;
 constexpr auto unknown_command = static_cast<nbd::Command>(0x7ffe);
 
+bool allows(const Demand& demand, const Outcome& came) {
+    using Kind = Outcome::Kind;
+    return std::ranges::any_of(demand.allowed, [&](const Outcome& allowed) {
+        switch (allowed.kind) {
+        case Kind::error:
+            return came.kind == Kind::error_is || came.kind == Kind::option_is;
+        case Kind::answer:
+            return came.kind == Kind::success || came.kind == Kind::error_is || came.kind == Kind::option_is;
+        case Kind::option_is:
+        case Kind::error_is:
+            return came.kind == allowed.kind && came.value == allowed.value;
+        default:
+            return came.kind == allowed.kind;
+        }
+    });
+}
+
 } // namespace
 
 void Performer::judge_outcome(const CheckStep& step, Line& line, const Outcome& came,
