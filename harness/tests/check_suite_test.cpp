@@ -95,7 +95,7 @@ std::string fake(const std::string& manner) {
     return std::string(FAKE_SERVER) + " " + manner;
 }
 
-const CaseResult& find(const SuiteResult& result, const std::string& label) {
+CaseResult find(const SuiteResult& result, const std::string& label) {
     const auto found = std::ranges::find(result.run.cases, "test/check/" + label, &CaseResult::id);
     EXPECT_NE(found, result.run.cases.end()) << label;
     return *found;
@@ -139,7 +139,7 @@ class BrokenServers : public ::testing::TestWithParam<Broken> {};
 TEST_P(BrokenServers, AreBlamedForWhatTheyBreak) {
     const Broken& row = GetParam();
     const SuiteResult result = Suite().run(reference(std::string("--fault ") + row.fault));
-    const CaseResult& item = find(result, row.label);
+    const CaseResult item = find(result, row.label);
     ASSERT_FALSE(item.findings.empty()) << row.label;
     const bool blamed = std::ranges::any_of(item.findings, [&](const reports::Finding& finding) {
         return finding.requirement == row.requirement && finding.party == reports::Party::server &&
@@ -161,7 +161,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(CheckSuite, ReportsACrashWithItsCaseStartsTheServerAgainAndGoesOn) {
     const SuiteResult result = Suite().run(fake("die-on-list"));
-    const CaseResult& item = find(result, "list-with-data");
+    const CaseResult item = find(result, "list-with-data");
     EXPECT_EQ(item.verdict, Verdict::crash);
     EXPECT_EQ(item.party, reports::Party::server);
     EXPECT_THAT(item.findings.front().message, HasSubstr("SIGSEGV"));
@@ -173,7 +173,7 @@ TEST(CheckSuite, ReportsACrashWithItsCaseStartsTheServerAgainAndGoesOn) {
 
 TEST(CheckSuite, EndsAnEndlessAnswer) {
     const SuiteResult result = Suite().run(fake("endless"), 5s);
-    const CaseResult& item = find(result, "list");
+    const CaseResult item = find(result, "list");
     EXPECT_NE(item.verdict, Verdict::pass);
     EXPECT_THAT(item.reason,
                 ::testing::AnyOf(HasSubstr("far more than was asked for"), HasSubstr("nothing came")));
