@@ -32,12 +32,7 @@ std::vector<Row> rows(const Requirements& requirements, const Conformance& confo
             }
         }
         for (const ListedFault& fault : detection.faults) {
-            const auto noticed = detection.noticed.find(fault.name);
-            if (fault.requirement != id || noticed == detection.noticed.end()) {
-                continue;
-            }
-            if (std::ranges::any_of(noticed->second,
-                                    [&](const auto& name) { return row.cases.contains(name); })) {
+            if (detection.shows(fault, id, row.cases)) {
                 row.faults.push_back(fault.name);
             }
         }
@@ -80,9 +75,15 @@ std::string coverage_markdown(const Requirements& requirements, const Conformanc
     for (const Row& row : all) {
         sections[fmt::format("{}, {}", row.requirement->document, row.requirement->section)].push_back(row);
     }
-    std::string text = "# Statements, cases and faults\n\n" +
-                       coverage_line(requirements, conformance, detection) +
-                       ".\n\n| section | statements | testable | covered |\n| --- | --- | --- | --- |\n";
+    std::string text =
+        "# Statements, cases and faults\n\n"
+        "Made by `nbd-interop check --self --coverage docs/conformance-coverage.md`; do not "
+        "edit. A fault stands in a row if a case failed for this statement when the "
+        "reference server had the fault, or if it is the fault's own statement and one of the "
+        "row's cases noticed it. Where no case is named [the wire judge](wire-judge.md), which looks on in "
+        "all of them, noticed it.\n\n" +
+        coverage_line(requirements, conformance, detection) +
+        ".\n\n| section | statements | testable | covered |\n| --- | --- | --- | --- |\n";
     for (const auto& [section, members] : sections) {
         const auto [testable, covered] = share(members);
         text += fmt::format("| {} | {} | {} | {} ({}%) |\n", section, members.size(), testable, covered,
@@ -95,7 +96,7 @@ std::string coverage_markdown(const Requirements& requirements, const Conformanc
             const Requirement& requirement = *row.requirement;
             const std::string cases = !requirement.untestable.empty()
                                           ? "cannot be tested from outside: " + requirement.untestable
-                                      : row.cases.empty() ? "none"
+                                      : row.cases.empty() ? row.faults.empty() ? "none" : "any"
                                                           : fmt::format("{}", fmt::join(row.cases, ", "));
             text += fmt::format("| {}: {} | {} | {} | {} |\n", requirement.id, requirement.text,
                                 requirement.level == Level::must ? "MUST" : "SHOULD", cases,

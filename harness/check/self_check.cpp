@@ -277,13 +277,16 @@ std::vector<std::string> Detection::idle_cases() const {
     return names;
 }
 
-bool Detection::covers(const std::string& requirement, const std::set<std::string>& testing_cases) const {
-    return std::ranges::any_of(faults, [&](const ListedFault& fault) {
-        const auto found = noticed.find(fault.name);
-        return fault.requirement == requirement && found != noticed.end() &&
-               std::ranges::any_of(found->second,
-                                   [&](const std::string& name) { return testing_cases.contains(name); });
-    });
+bool Detection::shows(const ListedFault& fault, const std::string& requirement,
+                      const std::set<std::string>& testing_cases) const {
+    const auto broken = blamed.find(fault.name);
+    if (broken != blamed.end() && broken->second.contains(requirement)) {
+        return true;
+    }
+    const auto found = noticed.find(fault.name);
+    return fault.requirement == requirement && found != noticed.end() &&
+           std::ranges::any_of(found->second,
+                               [&](const std::string& name) { return testing_cases.contains(name); });
 }
 
 Detection check_servers(const Conformance& conformance, const Requirements& requirements,

@@ -33,9 +33,10 @@ struct Detection {
 
     [[nodiscard]] std::vector<std::string> unnoticed_faults() const;
     [[nodiscard]] std::vector<std::string> idle_cases() const;
-    /// True if a fault that breaks the requirement was noticed by a case that tests it.
-    [[nodiscard]] bool covers(const std::string& requirement,
-                              const std::set<std::string>& testing_cases) const;
+    /// True if the fault made a case fail for the requirement: it was found broken, or it is the one that the
+    /// fault breaks and one of `testing_cases`, which test it, noticed the fault.
+    [[nodiscard]] bool shows(const ListedFault& fault, const std::string& requirement,
+                             const std::set<std::string>& testing_cases) const;
 };
 
 /// How to look at the faults.
