@@ -33,6 +33,31 @@ struct Aside {
     std::size_t cases = 0;
 };
 
+/// What is to be carried out, the cases that have brought servers down last.
+std::vector<std::pair<const ServerCase*, Style>> order(const std::vector<ServerCase>& cases,
+                                                       const SuiteOptions& options) {
+    const auto selected = [&](const ServerCase& made, Style style) {
+        return options.cases.empty() || std::ranges::any_of(options.cases, [&](const std::string& pattern) {
+                   return glob_match(pattern, made.name) || glob_match(pattern, case_label(made, style));
+               });
+    };
+    std::vector<std::pair<const ServerCase*, Style>> all;
+    for (const bool crashers : {false, true}) {
+        for (const ServerCase& made : cases) {
+            if (made.crasher != crashers || (crashers && !options.crashers)) {
+                continue;
+            }
+            const bool in_styles = made.start == ServerCase::Start::transmission;
+            for (const Style style : in_styles ? made.styles : std::vector<Style>{Style::simple}) {
+                if (selected(made, style)) {
+                    all.emplace_back(&made, style);
+                }
+            }
+        }
+    }
+    return all;
+}
+
 class Suite {
   public:
     Suite(const std::vector<ServerCase>& cases, const Requirements& requirements, const nbd::Uri& uri,
@@ -161,7 +186,7 @@ void Suite::run_case(const ServerCase& made, Style style) {
     reports::CaseResult item = blank(made, case_label(made, style));
     if (!result_.given_up.empty()) {
         item.verdict = Verdict::unsupported;
-        item.reason = "not run: " + result_.given_up;
+        item.reason = "the suite ended early: " + result_.given_up;
     } else {
         if (options_.permissions.size_changes && made.start != ServerCase::Start::transmission) {
             // An earlier case may have changed the size. The phase of transmission tells it by itself.
@@ -244,23 +269,8 @@ std::string Suite::describe_facts() const {
 
 SuiteResult Suite::run() {
     result_.facts = describe_facts();
-    const auto selected = [&](const ServerCase& made, Style style) {
-        return options_.cases.empty() || std::ranges::any_of(options_.cases, [&](const std::string& pattern) {
-                   return glob_match(pattern, made.name) || glob_match(pattern, case_label(made, style));
-               });
-    };
-    for (const bool crashers : {false, true}) {
-        for (const ServerCase& made : cases_) {
-            if (made.crasher != crashers || (crashers && !options_.crashers)) {
-                continue;
-            }
-            const bool in_styles = made.start == ServerCase::Start::transmission;
-            for (const Style style : in_styles ? made.styles : std::vector<Style>{Style::simple}) {
-                if (selected(made, style)) {
-                    run_case(made, style);
-                }
-            }
-        }
+    for (const auto& [made, style] : order(cases_, options_)) {
+        run_case(*made, style);
     }
     add_asides();
     return std::move(result_);
@@ -271,6 +281,10 @@ SuiteResult Suite::run() {
 std::string case_label(const ServerCase& made, Style style) {
     return made.start == ServerCase::Start::transmission ? fmt::format("{}/{}", made.name, name(style))
                                                          : made.name;
+}
+
+std::size_t count_runs(const std::vector<ServerCase>& cases, const SuiteOptions& options) {
+    return order(cases, options).size();
 }
 
 SuiteResult run_server_suite(const std::vector<ServerCase>& cases, const Requirements& requirements,

@@ -45,6 +45,10 @@ run_server_suite(const std::vector<ServerCase>& cases, const Requirements& requi
                  StartedServer* started, const SuiteOptions& options,
                  const std::function<void(const reports::CaseResult&)>& progress = {});
 
+/// How many cases the suite will carry out, each style of one for itself. What the wire judge sees besides is
+/// not counted.
+[[nodiscard]] std::size_t count_runs(const std::vector<ServerCase>& cases, const SuiteOptions& options);
+
 /// The words in which results name the case: "NAME", or "NAME/STYLE" where it starts in the transmission
 /// phase.
 [[nodiscard]] std::string case_label(const ServerCase& made, Style style);

@@ -3,6 +3,7 @@
 #include "harness/transcript/print.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -180,6 +181,10 @@ std::string Report::text() {
     out += "\n";
     if (!options_.verbose) {
         out += unsupported_text();
+    }
+    if (!options_.unseen.empty()) {
+        out += fmt::format("  {:>4} listed deviations of this version did not show: {}\n",
+                           options_.unseen.size(), fmt::join(options_.unseen, ", "));
     }
     if (!result_.given_up.empty()) {
         out += fmt::format("The suite ended early: {}\n", result_.given_up);

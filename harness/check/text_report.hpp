@@ -7,6 +7,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace harness::check {
 
@@ -17,6 +18,8 @@ struct TextOptions {
     std::string again;
     /// What two readings of the text cases accept, by their scenarios.
     std::map<std::string, std::string> ambiguous;
+    /// Deviations that are listed for this version, but did not show though they could; their ids.
+    std::vector<std::string> unseen;
 };
 
 /// The result, which ends with a line "N passed, N failed, N warned, N unsupported".

@@ -2,6 +2,7 @@
 #include "harness/check/conformance.hpp"
 #include "harness/check/server_suite.hpp"
 #include "harness/cli/check_result.hpp"
+#include "harness/cli/progress.hpp"
 #include "harness/peers/detect.hpp"
 #include "harness/process/interrupt.hpp"
 #include "harness/process/janitor.hpp"
@@ -112,9 +113,13 @@ int check_command(const CommonOptions& common, const CheckOptions& options) {
                 started.emplace(options.start, uri, workspace);
                 started->start(suite.patience);
             }
-            result = check::run_server_suite(conformance.server_cases, catalogue.requirements,
-                                             started ? started->uri() : *uri, started ? &*started : nullptr,
-                                             suite);
+            Progress progress(check::count_runs(conformance.server_cases, suite), "cases", false);
+            VerdictCounts counts;
+            std::size_t done = 0;
+            result = check::run_server_suite(
+                conformance.server_cases, catalogue.requirements, started ? started->uri() : *uri,
+                started ? &*started : nullptr, suite,
+                [&](const reports::CaseResult& item) { progress.advance(++done, counts.add(item)); });
         } catch (const check::NoServer& error) {
             fmt::print(stderr, "nbd-interop: check: nothing was tested: {}\n", error.what());
             return exit_nothing;
@@ -132,16 +137,23 @@ int check_command(const CommonOptions& common, const CheckOptions& options) {
         fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(begin)));
     run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_steady).count();
     run.properties["server"] = result.facts;
+    check::TextOptions text;
     if (peer != nullptr) {
         const std::string version = version_of(*peer, options, common);
-        mark_deviations(conformance.deviations, {{{"server", peer->name}, version}}, run.cases);
+        const Versions versions{{{"server", peer->name}, version}};
+        mark_deviations(conformance.deviations, versions, run.cases);
         quote_deviations(conformance.deviations, run);
+        // Part of the cases may leave out just those that show a deviation.
+        if (options.cases.empty() && options.writable && options.size_changes) {
+            for (const auto& stale : stale_deviations(conformance.deviations, versions, run.cases)) {
+                text.unseen.push_back(stale.id);
+            }
+        }
         run.peers.push_back({peer->name, "server", peer->title, version, {"default"}});
     } else {
         run.peers.push_back({"server", "server", result.facts, "", {"default"}});
     }
     run.peers.push_back({"check", "client", "the conformance cases", NBD_INTEROP_VERSION, {"default"}});
-    check::TextOptions text;
     text.again = again_command(options);
     for (const check::ServerCase& made : conformance.server_cases) {
         if (!made.ambiguous.empty()) {
