@@ -2,59 +2,51 @@
 
 #include "harness/peers/server_instance.hpp"
 #include "harness/run/wire_record.hpp"
-#include "reports/result.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
-#include <stdexcept>
+#include <optional>
 #include <string>
-#include <vector>
 
 namespace harness {
 
-/// A server did not start, or ended by itself.
-class ServerTrouble : public std::runtime_error {
-  public:
-    ServerTrouble(reports::Verdict verdict, const std::string& what)
-      : std::runtime_error(what)
-      , verdict_(verdict) {}
-    [[nodiscard]] reports::Verdict verdict() const { return verdict_; }
-
-  private:
-    reports::Verdict verdict_;
-};
-
-/// The server of a case with the wire judge before it. It starts when it is first needed, and again after it
-/// was stopped.
+/// The server of a case with the wire judge before it, which stays when the server is started again. It can
+/// be one that runs already.
 class JudgedServer {
   public:
-    /// `title` is the case's. Not `judged`: clients connect to the server itself.
-    JudgedServer(const Peer& peer, const ServerVariant& variant, const ServerPlace& place,
-                 std::filesystem::path logs, const std::string& title, bool judged);
+    /// The tap listens in `scratch`; `title` is the case's. Not `judged`: clients connect to the server
+    /// itself.
+    JudgedServer(ServerInstance& server, std::filesystem::path scratch, std::filesystem::path logs,
+                 const std::string& title, bool judged);
 
-    /// Makes the server's image, of a raw one with zeroes of `size` bytes.
-    void prepare(std::uint64_t size);
-    /// Throws ServerTrouble.
+    /// Starts it, unless it runs. Throws PeerTrouble, LaunchError.
     void need();
-    /// Throws ServerTrouble if it has ended by itself, or does so within `patience`.
+    /// Throws PeerTrouble if it has ended by itself, or does so within `patience`.
     void check(std::chrono::milliseconds patience);
-    /// Ends it; nothing happens if it does not run. Throws ServerTrouble if it dies of that.
+    /// Ends it; nothing happens if it does not run. Throws PeerTrouble if it dies of that.
     void stop();
+    /// Kills it.
+    void kill();
 
+    /// Waits a moment for the server to close the connections of clients that have left.
+    void wait_idle();
+    /// A peer is about to be ended: what comes on the connections that are there is not the peers' doing.
+    void interfere() { wire_.interfere(); }
+
+    /// Where clients connect.
     [[nodiscard]] Address address() const;
-    [[nodiscard]] std::string uri() const;
-    [[nodiscard]] const std::string& export_name() const { return server_.export_name(); }
-    [[nodiscard]] const std::filesystem::path& image() const { return server_.image(); }
+    /// The URI of an export, without a name of the server's own, as clients have it.
+    [[nodiscard]] std::string uri(const std::optional<std::string>& export_name = std::nullopt) const;
 
-    /// What the judge has found, and why it could not judge everything. Only after `stop`.
-    [[nodiscard]] std::vector<WireFinding> findings();
-    [[nodiscard]] std::vector<std::string> not_judged() const { return wire_.not_judged(); }
+    /// What the judge knows at the end. No connection is made after this.
+    [[nodiscard]] const WireRecord& record();
 
   private:
+    ServerInstance& server_;
     std::filesystem::path scratch_;
     std::filesystem::path logs_;
     bool judged_;
-    ServerInstance server_;
     WireRecord wire_;
     std::unique_ptr<Tap> tap_;
 };
