@@ -101,6 +101,17 @@ Versions find_more(const StackSuite& suite, const CommonOptions& common, const V
     return all;
 }
 
+/// Those of a server, which the others are left without.
+std::vector<reports::CaseResult> taken_out(std::vector<reports::CaseResult>& results,
+                                           const std::string& server) {
+    const auto first = std::ranges::stable_partition(
+        results, [&](const reports::CaseResult& result) { return result.server.name != server; });
+    std::vector<reports::CaseResult> its(std::make_move_iterator(first.begin()),
+                                         std::make_move_iterator(first.end()));
+    results.erase(first.begin(), first.end());
+    return its;
+}
+
 } // namespace
 
 bool is_stack_suite(const std::string& name) {
@@ -139,17 +150,20 @@ void run_stacks(const std::string& name, const Catalogue& base, const Versions& 
     }
     evidence.add_to(run, cases, results);
 
-    // The configurations of the server that grows are many, and what came out alike becomes one.
-    const auto first = std::ranges::stable_partition(
-        results, [&](const reports::CaseResult& result) { return result.server.name != suite.growing; });
-    std::vector<reports::CaseResult> growing(std::make_move_iterator(first.begin()),
-                                             std::make_move_iterator(first.end()));
-    results.erase(first.begin(), first.end());
-    remove_dull_logs(options.out, growing);
-    run.tables.push_back(released_table(growing, Side::server, suite.title, suite.about));
+    // The configurations of a server that grows are many, and what came out alike becomes one.
+    std::vector<reports::CaseResult> rolled_up;
+    for (const GrowingServer& growing : suite.growing) {
+        std::vector<reports::CaseResult> its = taken_out(results, growing.name);
+        if (its.empty()) {
+            continue;
+        }
+        remove_dull_logs(options.out, its);
+        run.tables.push_back(released_table(its, Side::server, growing.title, growing.about));
+        std::ranges::move(roll_up(std::move(its), Side::server, options.junit_members),
+                          std::back_inserter(rolled_up));
+    }
     std::ranges::move(results, std::back_inserter(run.cases));
-    std::ranges::move(roll_up(std::move(growing), Side::server, options.junit_members),
-                      std::back_inserter(run.cases));
+    std::ranges::move(rolled_up, std::back_inserter(run.cases));
     quote_deviations(suite.catalogue.deviations, run);
 }
 

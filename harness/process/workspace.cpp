@@ -1,6 +1,7 @@
 #include "harness/process/workspace.hpp"
 
 #include "harness/process/janitor.hpp"
+#include "harness/process/mounts.hpp"
 
 #include <fmt/format.h>
 
@@ -51,6 +52,9 @@ void make_accessible(const fs::path& directory) {
 
 bool remove_tree(const fs::path& directory) noexcept {
     try {
+        // A mount would keep its folder, and what is in it need not be the run's.
+        if (!unmount_below(directory))
+            return false;
         std::error_code error;
         fs::remove_all(directory, error);
         if (error) {

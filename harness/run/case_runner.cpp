@@ -4,17 +4,16 @@
 #include "harness/peers/server_instance.hpp"
 #include "harness/peers/server_pool.hpp"
 #include "harness/process/errors.hpp"
-#include "harness/process/workspace.hpp"
+#include "harness/run/case_end.hpp"
 #include "harness/run/disk_model.hpp"
 #include "harness/run/fact_book.hpp"
 #include "harness/run/judge.hpp"
+#include "harness/run/judged_server.hpp"
 #include "harness/run/make_client.hpp"
-#include "harness/run/wire_record.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <csignal>
 #include <fstream>
 
 namespace harness {
@@ -25,12 +24,10 @@ using reports::Finding;
 using reports::Party;
 using reports::Verdict;
 
-/// How long a server and a client may take to start, each.
+/// How long a client may take to start.
 constexpr std::chrono::seconds start_patience{10};
 /// How long a dying server may take to be gone after its connections are.
 constexpr std::chrono::milliseconds last_breath{500};
-/// How long a server may take to close a connection whose client has left.
-constexpr std::chrono::milliseconds close_patience{200};
 /// How long a client may take to end once it was told to.
 constexpr std::chrono::seconds finish_patience{5};
 
@@ -42,12 +39,6 @@ Deadline in(std::chrono::duration<double> time) {
     return std::chrono::steady_clock::now() +
            std::chrono::duration_cast<std::chrono::steady_clock::duration>(time);
 }
-
-/// The case cannot be carried out with these peers; what() says why.
-class Unsupported : public std::runtime_error {
-  public:
-    using std::runtime_error::runtime_error;
-};
 
 /// The rest of the steps makes no sense; the findings say why.
 struct Abandoned {};
@@ -66,15 +57,15 @@ class CaseRun {
       , disk_(item.scenario->setup)
       , server_holder_(place.pool->take(*item.server_peer, *item.server, item.scenario->setup.read_only))
       , server_(*server_holder_)
-      , wire_(logs_ / "wire.transcript", item.id()) {}
+      , judged_(server_, scratch_, logs_, item.id(), place.judged) {}
 
     void run() {
         server_.prepare(item_.scenario->setup);
-        std::optional<Unsupported> unsupported;
+        std::optional<CannotDo> cannot;
         try {
             start_server();
             guarded("the client's start", [&] {
-                client_ = make_client(*item_.client_peer, *item_.client, place_, logs_, uri(),
+                client_ = make_client(*item_.client_peer, *item_.client, place_, logs_, judged_.uri(),
                                       item_.scenario->setup.read_only, in(start_patience));
             });
             std::uint64_t number = 0;
@@ -84,22 +75,20 @@ class CaseRun {
             }
             current_ = "end";
             guarded("the client's end", [&] { client_->finish(in(finish_patience)); });
-            if (tap_) {
-                tap_->wait_idle(in(close_patience));
-            }
+            judged_.wait_idle();
         } catch (const Abandoned&) {
             // Whatever led here is among the findings.
-        } catch (const Unsupported& why) {
-            unsupported = why;
+        } catch (const CannotDo& why) {
+            cannot = why;
         }
-        wire_.interfere();
+        judged_.interfere();
         client_.reset();
         end_server();
-        tap_.reset();
-        report_wire();
+        add_wire_findings(result_, judged_.record(),
+                          [&](const WireFinding& found) { return excused(found); });
         place_.pool->give_back(std::move(server_holder_), *item_.server, healthy_);
-        if (unsupported) {
-            throw Unsupported(*unsupported);
+        if (cannot) {
+            throw CannotDo(*cannot);
         }
     }
 
@@ -116,59 +105,28 @@ class CaseRun {
         throw Abandoned{};
     }
 
+    [[noreturn]] void abandon(const PeerTrouble& trouble) {
+        result_.findings.push_back(trouble.finding(current_));
+        throw Abandoned{};
+    }
+
     void start_server() {
         current_ = "server start";
         try {
-            if (!server_.running()) {
-                server_.start(logs_, in(start_patience));
-            }
-        } catch (const ServerFailed& failure) {
-            abandon(failure.how() == ServerFailed::How::hangs ? Verdict::timeout : Verdict::crash,
-                    Party::server, failure.what());
+            judged_.need();
+        } catch (const PeerTrouble& trouble) {
+            abandon(trouble);
         } catch (const LaunchError& error) {
             abandon(Verdict::error, Party::none, error.what());
         }
-        if (tap_) {
-            tap_->forward_to(server_.address());
-        } else if (place_.judged) {
-            tap_ = std::make_unique<Tap>(server_.address(), scratch_ / "t", wire_);
-        }
     }
 
-    /// Where the client finds an export, through the tap if there is one.
-    [[nodiscard]] std::string uri(const std::optional<std::string>& export_name = std::nullopt) const {
-        return tap_ ? server_.uri(export_name, tap_->address()) : server_.uri(export_name);
-    }
-
-    /// Adds what the wire judge has found, but for what the scenario makes the client do, and what is found
-    /// already.
-    void report_wire() {
-        current_ = "wire";
-        for (const std::string& why : wire_.not_judged()) {
-            result_.observations.push_back({"not judged to its end on the wire", why});
-        }
-        for (const WireFinding& found : wire_.findings()) {
-            const bool provoked = found.by == wire::Side::client &&
-                                  std::ranges::find(item_.scenario->provokes, found.requirement) !=
-                                      item_.scenario->provokes.end();
-            const bool excused =
-                found.by == wire::Side::client && item_.client_peer->excused.contains(found.requirement);
-            const bool known = std::ranges::any_of(result_.findings, [&](const Finding& finding) {
-                // Whoever crashes ends the connection as well.
-                return finding.requirement == found.requirement ||
-                       (finding.verdict == Verdict::crash && found.by_ending);
-            });
-            if (provoked || known || excused) {
-                continue;
-            }
-            Finding finding;
-            finding.verdict = found.mandatory ? Verdict::fail : Verdict::warn;
-            finding.party = found.by == wire::Side::server ? Party::server : Party::client;
-            finding.requirement = found.requirement;
-            finding.message = fmt::format("{} ({}{})", found.what, found.place,
-                                          found.times > 1 ? fmt::format(", {} times", found.times) : "");
-            find(std::move(finding));
-        }
+    /// What the scenario makes the client do, and what it cannot help.
+    [[nodiscard]] bool excused(const WireFinding& found) const {
+        const std::vector<std::string>& provoked = item_.scenario->provokes;
+        return found.by == wire::Side::client &&
+               (std::ranges::find(provoked, found.requirement) != provoked.end() ||
+                item_.client_peer->excused.contains(found.requirement));
     }
 
     /// Does something with the client; turns what can go wrong into findings.
@@ -196,12 +154,11 @@ class CaseRun {
         if (!expect_server_) {
             return;
         }
-        if (const std::optional<Exit> exit =
-                server_.ended(connection_lost ? last_breath : std::chrono::milliseconds(0))) {
-            const std::string words = server_.last_words();
+        try {
+            judged_.check(connection_lost ? last_breath : std::chrono::milliseconds(0));
+        } catch (const PeerTrouble& trouble) {
             expect_server_ = false;
-            abandon(Verdict::crash, Party::server,
-                    fmt::format("the server {}{}{}", exit->describe(), words.empty() ? "" : ": ", words));
+            abandon(trouble);
         }
     }
 
@@ -209,20 +166,17 @@ class CaseRun {
         try {
             current_ = "end";
             check_server();
+            if (item_.server->reuse && server_.running()) {
+                healthy_ = std::ranges::all_of(result_.findings, [](const Finding& finding) {
+                    return finding.verdict == Verdict::fail || finding.verdict == Verdict::warn;
+                });
+                return;
+            }
+            judged_.stop();
+        } catch (const PeerTrouble& trouble) {
+            result_.findings.push_back(trouble.finding(current_));
         } catch (const Abandoned&) {
-            return;
-        }
-        if (item_.server->reuse && server_.running()) {
-            healthy_ = std::ranges::all_of(result_.findings, [](const Finding& finding) {
-                return finding.verdict == Verdict::fail || finding.verdict == Verdict::warn;
-            });
-            return;
-        }
-        const bool was_running = server_.running();
-        const Exit exit = server_.stop();
-        if (was_running && exit.signal != 0 && exit.signal != SIGTERM && exit.signal != SIGKILL) {
-            find({Verdict::crash, Party::server, "", "",
-                  fmt::format("the server {} when it was asked to end", exit.describe()), ""});
+            // The server had ended before, and is among the findings.
         }
     }
 
@@ -233,12 +187,14 @@ class CaseRun {
             return;
         case StepKind::kill_server:
             expect_server_ = false;
-            wire_.interfere();
-            server_.kill();
+            judged_.kill();
             return;
         case StepKind::restart_server:
-            wire_.interfere();
-            server_.stop();
+            try {
+                judged_.stop();
+            } catch (const PeerTrouble& trouble) {
+                abandon(trouble);
+            }
             start_server();
             expect_server_ = true;
             return;
@@ -273,7 +229,7 @@ class CaseRun {
         result.kind = step.kind;
         result.id = number;
         result.connection = step.connection;
-        result.uri = uri(step.export_name);
+        result.uri = judged_.uri(step.export_name);
         result.export_name = step.export_name.value_or(server_.export_name());
         result.offset = step.offset.evaluate(size());
         result.length = step.length.evaluate(size());
@@ -359,7 +315,7 @@ class CaseRun {
             held_size_ = outcome.result.size.value_or(held_size_);
         }
         if (!judgement.unsupported.empty()) {
-            throw Unsupported(judgement.unsupported);
+            throw CannotDo(judgement.unsupported);
         }
         if (!judgement.findings.empty()) {
             check_server(outcome.error && outcome.error->where == ErrorPlace::connection);
@@ -416,9 +372,8 @@ class CaseRun {
     DiskModel disk_;
     std::unique_ptr<ServerInstance> server_holder_;
     ServerInstance& server_;
+    JudgedServer judged_;
     bool healthy_ = false;
-    WireRecord wire_;
-    std::unique_ptr<Tap> tap_;
     std::unique_ptr<Client> client_;
     std::map<std::string, Job> jobs_;
     std::uint64_t held_size_ = 0; ///< by the client, as its last grow or learn told; bytes
@@ -437,37 +392,37 @@ reports::CaseResult blank(const Case& item) {
     return result;
 }
 
-/// Variants that the installed version does not have; throws Unsupported.
+/// Variants that the installed version does not have; throws CannotDo.
 void check_version(const std::string& role, const std::string& peer, const std::string& variant,
                    const VersionRange& range, const Versions& versions) {
     const std::string& version = versions.at({role, peer});
     if (!range.contains(version)) {
-        throw Unsupported(fmt::format("{} {} does not have '{}', which is for versions {}", peer, version,
-                                      variant, range.text()));
+        throw CannotDo(fmt::format("{} {} does not have '{}', which is for versions {}", peer, version,
+                                   variant, range.text()));
     }
 }
 
-/// What the scenario needs of the server, and it lacks; throws Unsupported.
+/// What the scenario needs of the server, and it lacks; throws CannotDo.
 void check_needs(const Case& item, const FactBook::Entry& entry) {
     const std::string why = unmet(item.scenario->server_needs, entry.facts);
     if (!why.empty()) {
-        throw Unsupported(fmt::format("{}: {}", item.server_peer->name, why));
+        throw CannotDo(fmt::format("{}: {}", item.server_peer->name, why));
     }
     const bool needs_image =
         item.scenario->setup.filled || std::ranges::any_of(item.scenario->steps, [](const Step& step) {
             return step.kind == StepKind::restart_server;
         });
     if (needs_image && item.server->image == Image::none) {
-        throw Unsupported(fmt::format("{} keeps nothing from before its start", item.server_peer->name));
+        throw CannotDo(fmt::format("{} keeps nothing from before its start", item.server_peer->name));
     }
     const bool touches_image = std::ranges::any_of(item.scenario->steps, [](const Step& step) {
         return step.kind == StepKind::truncate_image || step.kind == StepKind::check_image;
     });
     if (touches_image && item.server->image != Image::raw) {
-        throw Unsupported(fmt::format("the storage of {} is no raw file", item.server_peer->name));
+        throw CannotDo(fmt::format("the storage of {} is no raw file", item.server_peer->name));
     }
     if (item.scenario->setup.read_only && !item.server->read_only) {
-        throw Unsupported(fmt::format("{} cannot be told to serve read-only", item.server_peer->name));
+        throw CannotDo(fmt::format("{} cannot be told to serve read-only", item.server_peer->name));
     }
 }
 
@@ -475,57 +430,30 @@ void check_needs(const Case& item, const FactBook::Entry& entry) {
 
 reports::CaseResult run_case(const Case& item, const RunPlace& place, FactBook& book) {
     reports::CaseResult result = blank(item);
-    const auto begin = std::chrono::steady_clock::now();
-    fs::path scratch;
-    try {
+    run_to_verdict(result, [&] {
         check_version("server", item.server_peer->name, item.server->name, item.server->versions,
                       *place.versions);
         check_version("client", item.client_peer->name, item.client->name, item.client->versions,
                       *place.versions);
         if (const std::string why = inexpressible(item); !why.empty()) {
-            throw Unsupported(why);
+            throw CannotDo(why);
         }
         const FactBook::Entry& entry =
             book.look_up(*item.server_peer, *item.server, item.scenario->setup.read_only);
         if (entry.problem) {
             result.findings.push_back(*entry.problem);
-        } else {
-            check_needs(item, entry);
-            Facts facts = entry.facts;
-            facts.insert(item.client->traits.begin(), item.client->traits.end());
-            const fs::path folder = fs::path("cases") / result.id;
-            const fs::path logs = place.out / folder;
-            fs::create_directories(logs);
-            result.folder = folder.string();
-            scratch = place.workspace->make_folder("c");
-            CaseRun(item, place, facts, logs, scratch, result).run();
+            return;
         }
-        std::tie(result.verdict, result.party) = worst(result.findings);
-    } catch (const Unsupported& why) {
-        // What was found before the client gave up counts all the same.
-        std::tie(result.verdict, result.party) = worst(result.findings);
-        if (result.findings.empty()) {
-            result.verdict = Verdict::unsupported;
-            result.reason = why.what();
-            result.observations.clear();
-        }
-    } catch (const Interrupted&) {
-        throw;
-    } catch (const std::exception& error) {
-        result.verdict = Verdict::error;
-        result.party = Party::none;
-        result.reason = error.what();
-    }
-    if (!scratch.empty()) {
-        place.workspace->remove_folder(scratch);
-    }
-    for (const Finding& finding : result.findings) {
-        if (finding.verdict == result.verdict) {
-            result.reason = finding.message;
-            break;
-        }
-    }
-    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+        check_needs(item, entry);
+        Facts facts = entry.facts;
+        facts.insert(item.client->traits.begin(), item.client->traits.end());
+        const fs::path folder = fs::path("cases") / result.id;
+        const fs::path logs = place.out / folder;
+        fs::create_directories(logs);
+        result.folder = folder.string();
+        const ScratchFolder scratch(*place.workspace, "c");
+        CaseRun(item, place, facts, logs, scratch.path(), result).run();
+    });
     return result;
 }
 

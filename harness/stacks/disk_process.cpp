@@ -3,6 +3,7 @@
 #include "harness/peers/error_words.hpp"
 #include "harness/peers/program_client.hpp"
 #include "harness/process/errors.hpp"
+#include "harness/run/case_end.hpp"
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -38,7 +39,12 @@ DiskProcess::DiskProcess(const StackClient& client, DiskPlace place)
     values_.texts["server"] = qmp_address(place_.server);
     values_.texts["export"] = place_.export_name;
     values_.texts["format"] = place_.format;
+    values_.texts["file"] = place_.file.string();
     values_.texts["socket"] = place_.socket.string();
+    if (client_.daemon) {
+        values_.texts["node"] = expand(
+            std::string_view(place_.file.empty() ? client_.daemon->network : client_.daemon->file), values_);
+    }
 }
 
 DiskProcess::~DiskProcess() = default;
@@ -56,7 +62,7 @@ ClientOutcome DiskProcess::connect(Deadline deadline) {
     ClientStep step;
     step.kind = StepKind::connect;
     step.uri =
-        client_.daemon ? fmt::format("nbd+unix:///disk?socket={}", place_.socket.string()) : place_.uri;
+        client_.daemon ? fmt::format("nbd+unix:///disk?socket={}", place_.socket.string()) : place_.place;
     return io_->perform(step, deadline);
 }
 

@@ -19,19 +19,14 @@ namespace harness {
 
 /// Where the export is, and how it is to be seen.
 struct DiskPlace {
-    std::string uri;
+    std::string place;          ///< a URI, or a file
+    std::filesystem::path file; ///< empty if it is none
     Address server;
     std::string export_name;
     std::string format;           ///< "raw" or "qcow2"
     std::filesystem::path socket; ///< where a daemon may listen
     std::filesystem::path logs;
     std::filesystem::path programs; ///< the project's own
-};
-
-/// The step cannot be carried out by this process.
-class CannotDo : public std::runtime_error {
-  public:
-    using std::runtime_error::runtime_error;
 };
 
 /// One process, from its start to its end. All functions throw as Client::perform does.

@@ -1,16 +1,14 @@
 #include "harness/stacks/stack_run.hpp"
 
 #include "harness/process/errors.hpp"
-#include "harness/process/workspace.hpp"
+#include "harness/run/case_end.hpp"
 #include "harness/run/judge.hpp"
-#include "harness/stacks/judged_server.hpp"
+#include "harness/stacks/stack_export.hpp"
 #include "harness/stacks/stack_steps.hpp"
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <optional>
-#include <tuple>
 
 namespace harness {
 namespace {
@@ -29,15 +27,14 @@ struct Ended {};
 /// One case under way.
 class StackRun {
   public:
-    StackRun(const StackCase& item, const StackPlace& place, const fs::path& logs, const fs::path& scratch,
+    StackRun(const StackCase& item, const StackPlace& place, const StackFolders& folders,
              reports::CaseResult& result)
       : item_(item)
       , requirements_(place.suite->catalogue.requirements)
       , facts_(item.facts())
       , result_(result)
-      , server_(*item.server_peer, *item.server, ServerPlace{scratch, place.programs}, logs, item.id(),
-                place.judged)
-      , steps_(item, *place.suite, server_, {logs, scratch, place.programs}) {}
+      , export_(item, *place.suite, folders, place.judged)
+      , steps_(item, *place.suite, export_, folders) {}
 
     /// Throws CannotDo if the client turns out not to be able to.
     void run() {
@@ -57,11 +54,11 @@ class StackRun {
         current_ = "end";
         steps_.drop_process();
         try {
-            server_.stop();
-        } catch (const ServerTrouble& trouble) {
-            find({trouble.verdict(), Party::server, "", "", trouble.what(), ""});
+            export_.stop();
+        } catch (const PeerTrouble& trouble) {
+            result_.findings.push_back(trouble.finding(current_));
         }
-        report_wire();
+        add_wire_findings(result_, export_.record());
         if (cannot) {
             throw CannotDo(*cannot);
         }
@@ -76,28 +73,6 @@ class StackRun {
     [[noreturn]] void give_up(Verdict verdict, Party party, const std::string& message) {
         find({verdict, party, "", "", message, ""});
         throw Ended{};
-    }
-
-    void report_wire() {
-        current_ = "wire";
-        for (const std::string& why : server_.not_judged()) {
-            result_.observations.push_back({"not judged to its end on the wire", why});
-        }
-        for (const WireFinding& found : server_.findings()) {
-            const bool known = std::ranges::any_of(result_.findings, [&](const Finding& finding) {
-                // Whoever crashes ends the connection as well.
-                return finding.requirement == found.requirement ||
-                       (finding.verdict == Verdict::crash && found.by_ending);
-            });
-            if (known) {
-                continue;
-            }
-            find({found.mandatory ? Verdict::fail : Verdict::warn,
-                  found.by == wire::Side::server ? Party::server : Party::client, found.requirement, "",
-                  fmt::format("{} ({}{})", found.what, found.place,
-                              found.times > 1 ? fmt::format(", {} times", found.times) : ""),
-                  ""});
-        }
     }
 
     [[nodiscard]] const ExpectationRow& row(const Action& action) const {
@@ -125,15 +100,16 @@ class StackRun {
                 return;
             }
             if (came->error) {
-                server_.check(std::chrono::milliseconds(0));
+                export_.check(std::chrono::milliseconds(0));
             }
             judge(action, *came);
             if (came->error && action.kind == ActionKind::create) {
                 throw Ended{};
             }
             dead_ = came->error && action.kind == ActionKind::open;
-        } catch (const ServerTrouble& trouble) {
-            give_up(trouble.verdict(), Party::server, trouble.what());
+        } catch (const PeerTrouble& trouble) {
+            result_.findings.push_back(trouble.finding(current_));
+            throw Ended{};
         }
     }
 
@@ -142,7 +118,7 @@ class StackRun {
         try {
             return steps_.carry_out(action, number);
         } catch (const ClientDied& death) {
-            server_.check(last_breath);
+            export_.check(last_breath);
             find({death.crashed() ? Verdict::crash : Verdict::fail, Party::client, "", "", death.what(), ""});
             if (!action.record.empty()) {
                 result_.observations.push_back({action.record, "the client dies"});
@@ -156,7 +132,7 @@ class StackRun {
                 steps_.drop_process();
             }
         } catch (const TimedOut& error) {
-            server_.check(std::chrono::milliseconds(0));
+            export_.check(std::chrono::milliseconds(0));
             give_up(Verdict::timeout, Party::undecided, error.what());
         } catch (const LaunchError& error) {
             give_up(Verdict::error, Party::none, error.what());
@@ -186,7 +162,7 @@ class StackRun {
     const Requirements& requirements_;
     const Facts facts_;
     reports::CaseResult& result_;
-    JudgedServer server_;
+    StackExport export_;
     StackSteps steps_;
     bool dead_ = false; ///< the process that had the disk open has died, or never had it open
     std::string current_;
@@ -194,9 +170,6 @@ class StackRun {
 
 /// Why the case cannot be carried out here, whatever came; empty if it can.
 std::string not_here(const StackCase& item) {
-    if (item.stack->absent) {
-        return *item.stack->absent;
-    }
     if (item.server == nullptr) {
         return fmt::format("{} serves no {} image", item.server_peer->name,
                            item.stack->image == Image::qcow2 ? "qcow2" : "raw");
@@ -214,42 +187,16 @@ reports::CaseResult run_stack(const StackCase& item, const StackPlace& place) {
     result.group = fmt::format("stack {}", item.stack->name);
     result.server = {item.server_peer->name, item.server == nullptr ? "default" : item.server->name};
     result.client = {item.client->peer.name, "default"};
-    const auto begin = std::chrono::steady_clock::now();
-    fs::path scratch;
-    try {
+    run_to_verdict(result, [&] {
         if (const std::string why = not_here(item); !why.empty()) {
             throw CannotDo(why);
         }
         result.folder = (fs::path("cases") / result.id).string();
         const fs::path logs = place.out / result.folder;
         fs::create_directories(logs);
-        scratch = place.workspace->make_folder("k");
-        StackRun(item, place, logs, scratch, result).run();
-        std::tie(result.verdict, result.party) = worst(result.findings);
-    } catch (const CannotDo& why) {
-        std::tie(result.verdict, result.party) = worst(result.findings);
-        if (result.findings.empty()) {
-            result.verdict = Verdict::unsupported;
-            result.reason = why.what();
-            result.observations.clear();
-        }
-    } catch (const Interrupted&) {
-        throw;
-    } catch (const std::exception& error) {
-        result.verdict = Verdict::error;
-        result.party = Party::none;
-        result.reason = error.what();
-    }
-    if (!scratch.empty()) {
-        place.workspace->remove_folder(scratch);
-    }
-    for (const Finding& finding : result.findings) {
-        if (finding.verdict == result.verdict) {
-            result.reason = finding.message;
-            break;
-        }
-    }
-    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+        const ScratchFolder scratch(*place.workspace, "k");
+        StackRun(item, place, {logs, scratch.path(), place.programs}, result).run();
+    });
     return result;
 }
 

@@ -23,18 +23,19 @@ Came came(const ClientOutcome& outcome) {
 
 } // namespace
 
-StackSteps::StackSteps(const StackCase& item, const StackSuite& suite, JudgedServer& server, StepPlace place)
+StackSteps::StackSteps(const StackCase& item, const StackSuite& suite, StackExport& served,
+                       StackFolders folders)
   : item_(item)
   , scenario_(*item.scenario)
   , suite_(suite)
-  , server_(server)
-  , place_(std::move(place))
+  , export_(served)
+  , folders_(std::move(folders))
   , size_(scenario_.disk)
   , disk_(setup(false)) {}
 
 void StackSteps::prepare() {
-    server_.prepare(item_.stack->image == Image::raw ? scenario_.container : scenario_.disk);
-    container_ = fs::file_size(server_.image());
+    export_.prepare(item_.stack->image == Image::raw ? scenario_.container : scenario_.disk);
+    container_ = fs::file_size(export_.image());
 }
 
 ExportSetup StackSteps::setup(bool filled) const {
@@ -66,11 +67,11 @@ Came StackSteps::carry_out(const Action& action, std::uint64_t number) {
     case ActionKind::create:
         return create(action, number);
     case ActionKind::open:
-        server_.need();
+        export_.need();
         process_ = std::make_unique<DiskProcess>(
             *item_.client,
-            DiskPlace{server_.uri(), server_.address(), server_.export_name(), item_.stack->format,
-                      place_.scratch / "q", place_.logs, place_.programs});
+            DiskPlace{export_.place(), export_.file(), export_.address(), export_.export_name(),
+                      item_.stack->format, folders_.scratch / "q", folders_.logs, folders_.programs});
         return came(process_->open(deadline()));
     case ActionKind::close: {
         Came result = came(process_->close(deadline()));
@@ -99,7 +100,7 @@ Came StackSteps::carry_out(const Action& action, std::uint64_t number) {
     case ActionKind::container:
         return container();
     case ActionKind::check:
-        server_.stop();
+        export_.stop();
         return came(tool(action, number, values(action)));
     }
     return {};
@@ -114,10 +115,10 @@ Placeholders StackSteps::values(const Action& action) {
     const bool file = action.kind == ActionKind::check ||
                       (action.kind == ActionKind::create && item_.stack->format == "raw");
     if (!file) {
-        server_.need();
+        export_.need();
     }
-    result.texts["bin"] = place_.programs.string();
-    result.texts["image"] = file ? server_.image().string() : server_.uri();
+    result.texts["bin"] = folders_.programs.string();
+    result.texts["image"] = file ? export_.image().string() : export_.place();
     result.texts["format"] = item_.stack->format;
     result.texts["disk"] = std::to_string(scenario_.disk);
     result.texts["name"] = action.of;
@@ -131,19 +132,20 @@ Placeholders StackSteps::values(const Action& action) {
 
 ClientOutcome StackSteps::tool(const Action& action, std::uint64_t number, const Placeholders& values) {
     return run_tool(suite_.tools.at(action.kind), values,
-                    place_.logs / fmt::format("client-{:02}-{}.log", number, name(action.kind)), deadline());
+                    folders_.logs / fmt::format("client-{:02}-{}.log", number, name(action.kind)),
+                    deadline());
 }
 
 Came StackSteps::create(const Action& action, std::uint64_t number) {
     Placeholders told = values(action);
     if (action.backing) {
-        const fs::path base = place_.scratch / "base.img";
-        make_image(base, Image::raw, setup(true), place_.scratch);
+        const fs::path base = folders_.scratch / "base.img";
+        make_image(base, Image::raw, setup(true), folders_.scratch);
         told.lists["backing"] = {"-b", base.string(), "-F", "raw"};
         disk_ = DiskModel(setup(true));
     }
     Came result = came(tool(action, number, told));
-    container_ = fs::file_size(server_.image());
+    container_ = fs::file_size(export_.image());
     return result;
 }
 
@@ -158,8 +160,8 @@ Came StackSteps::request(ActionKind kind, std::uint64_t offset, std::uint64_t le
     step.id = number;
     step.offset = offset;
     step.length = length;
-    step.into = place_.scratch / "read";
-    step.from = place_.scratch / "write";
+    step.into = folders_.scratch / "read";
+    step.from = folders_.scratch / "write";
     if (kind == ActionKind::write) {
         std::vector<std::uint8_t> data(length);
         fill_pattern(data, offset, first_seed + number);
@@ -233,11 +235,11 @@ Came StackSteps::change(const Action& action, std::uint64_t number) {
 
 Came StackSteps::convert(const Action& action, std::uint64_t number) {
     Placeholders told = values(action);
-    const fs::path from = place_.scratch / "from.img";
+    const fs::path from = folders_.scratch / "from.img";
     ExportSetup source;
     source.size = bytes(action.length);
     source.filled = true;
-    make_image(from, Image::raw, source, place_.scratch);
+    make_image(from, Image::raw, source, folders_.scratch);
     told.texts["from"] = from.string();
     Came result = came(tool(action, number, told));
     copied_.emplace(setup(true));
@@ -259,7 +261,7 @@ Came StackSteps::contents(const Action& action, std::uint64_t number) {
         expected = snapshot->second;
         told.lists["of"] = {"-l", "snapshot.name=" + action.of};
     }
-    const fs::path file = place_.scratch / "contents.img";
+    const fs::path file = folders_.scratch / "contents.img";
     told.texts["to"] = file.string();
     Came result = came(tool(action, number, told));
     if (result.error) {
@@ -281,7 +283,7 @@ Came StackSteps::contents(const Action& action, std::uint64_t number) {
 }
 
 Came StackSteps::container() {
-    const std::uint64_t now = fs::file_size(server_.image());
+    const std::uint64_t now = fs::file_size(export_.image());
     const std::string word = now > container_ ? "grown" : now < container_ ? "shrunk" : "unchanged";
     return {ClientError{word, ErrorPlace::unknown, fmt::format("{} bytes", now)},
             now == container_ ? fmt::format("unchanged, {} bytes", now)

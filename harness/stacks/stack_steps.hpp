@@ -5,7 +5,7 @@
 #include "harness/peers/client.hpp"
 #include "harness/run/disk_model.hpp"
 #include "harness/stacks/disk_process.hpp"
-#include "harness/stacks/judged_server.hpp"
+#include "harness/stacks/stack_export.hpp"
 #include "harness/stacks/suite.hpp"
 
 #include <cstdint>
@@ -26,22 +26,15 @@ struct Came {
     std::string wrong;                ///< what is wrong with a success; empty if nothing
 };
 
-/// Where the programs' words and the case's files go.
-struct StepPlace {
-    std::filesystem::path logs;
-    std::filesystem::path scratch; ///< gone after the case
-    std::filesystem::path programs;
-};
-
 /// The steps of one case.
 class StackSteps {
   public:
-    StackSteps(const StackCase& item, const StackSuite& suite, JudgedServer& server, StepPlace place);
+    StackSteps(const StackCase& item, const StackSuite& suite, StackExport& served, StackFolders folders);
 
     /// Makes the container.
     void prepare();
 
-    /// Carries a step out. Throws ClientDied, TimedOut, LaunchError, CannotDo, ServerTrouble.
+    /// Carries a step out. Throws ClientDied, TimedOut, LaunchError, CannotDo, PeerTrouble.
     [[nodiscard]] Came carry_out(const Action& action, std::uint64_t number);
 
     /// The client has died at this step: what it was not told to make durable may be gone, and so may what it
@@ -71,8 +64,8 @@ class StackSteps {
     const StackCase& item_;
     const StackScenario& scenario_;
     const StackSuite& suite_;
-    JudgedServer& server_;
-    const StepPlace place_;
+    StackExport& export_;
+    const StackFolders folders_;
     std::uint64_t size_; ///< of the disk, in bytes
     DiskModel disk_;
     std::uint64_t container_ = 0; ///< size of the server's file once the image was made, in bytes

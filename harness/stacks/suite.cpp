@@ -23,7 +23,8 @@ using Names = std::vector<std::string>;
 // What placeholders there are: StackSteps::values and DiskProcess fill them in.
 const Names tool_placeholders{"backing", "bin",  "disk", "format",  "from", "image",
                               "into",    "name", "of",   "options", "to"};
-const Names daemon_placeholders{"bin", "export", "format", "name", "server", "socket", "to"};
+const Names daemon_placeholders{"bin", "export", "file", "format", "name", "node", "server", "socket", "to"};
+const Names bridge_placeholders{"bin", "file", "uri"};
 
 /// Words with placeholders.
 std::vector<std::string> read_words(const YamlNode& node, const Names& known) {
@@ -61,8 +62,8 @@ Stack read_stack(const YamlNode& node) {
     stack.format = format("client");
     stack.image = format("image") == "qcow2" ? Image::qcow2 : Image::raw;
     map.optional("into", [&](const YamlNode& value) { stack.into = value.texts(); });
+    map.optional("as-file", [&](const YamlNode& value) { stack.as_file = value.boolean(); });
     stack.servers = map.required("servers").texts();
-    map.optional("absent", [&](const YamlNode& value) { stack.absent = value.text(); });
     map.finish();
     return stack;
 }
@@ -78,11 +79,37 @@ Daemon read_daemon(const YamlNode& node) {
     YamlMap map = node.map();
     Daemon daemon;
     daemon.start = read_words(map.required("start"), daemon_placeholders);
+    daemon.network = read_words(map.required("network"), daemon_placeholders).front();
+    daemon.file = read_words(map.required("file"), daemon_placeholders).front();
     for (const ActionKind kind : daemon_steps) {
         daemon.commands[kind] = read_words(map.required(name(kind)), daemon_placeholders);
     }
     map.finish();
     return daemon;
+}
+
+constexpr const char* no_exit_status = "an exit status is a number from 1 to 255";
+
+/// The number of an exit status that is no success; 0 if the text is none.
+int exit_status(const std::string& text) {
+    int code = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), code);
+    const bool valid = error == std::errc() && end == text.data() + text.size() && code >= 1 && code <= 255;
+    return valid ? code : 0;
+}
+
+Bridge read_bridge(const YamlNode& node) {
+    YamlMap map = node.map();
+    Bridge bridge;
+    bridge.start = read_words(map.required("start"), bridge_placeholders);
+    bridge.ready = map.required("ready").text();
+    const YamlNode not_here = map.required("not-here");
+    bridge.not_here = exit_status(not_here.text());
+    if (bridge.not_here == 0) {
+        not_here.fail(no_exit_status);
+    }
+    map.finish();
+    return bridge;
 }
 
 StackClient read_client(const YamlNode& node, const fs::path& folder, const FactVocabulary& facts) {
@@ -110,10 +137,9 @@ Tool read_tool(const YamlNode& node) {
     tool.run = read_words(map.required("run"), tool_placeholders);
     map.optional("exits", [&](const YamlNode& value) {
         for (const auto& [status, word] : value.entries()) {
-            int code = 0;
-            const auto [end, error] = std::from_chars(status.data(), status.data() + status.size(), code);
-            if (error != std::errc() || end != status.data() + status.size() || code < 1 || code > 255) {
-                word.fail_at_key("an exit status is a number from 1 to 255");
+            const int code = exit_status(status);
+            if (code == 0) {
+                word.fail_at_key(no_exit_status);
             }
             tool.exits[code] = word.text();
         }
@@ -145,8 +171,8 @@ std::string without(const Knob& knob) {
     return knob.values.back();
 }
 
-/// The server that grows: a peer of the catalogue with a variant for each configuration that meets `where`.
-Peer read_growing(const YamlNode& node, const Catalogue& base, const Knobs& knobs) {
+/// A server that grows: a peer of the catalogue with a variant for each configuration that meets `where`.
+Peer read_growing(const YamlNode& node, const Catalogue& base, const Knobs& knobs, GrowingServer& growing) {
     YamlMap map = node.map();
     const YamlNode model = map.required("peer");
     const Peer* of = base.peer(model.text(), "server");
@@ -156,6 +182,9 @@ Peer read_growing(const YamlNode& node, const Catalogue& base, const Knobs& knob
     Peer peer = *of;
     peer.name = map.required("name").text();
     peer.title = map.required("title").text();
+    growing.name = peer.name;
+    growing.title = map.required("table").text();
+    growing.about = map.required("about").text();
     const std::vector<std::string> args = map.required("args").texts();
     const YamlNode where = map.required("where");
     const When condition = read_when(where, knobs.columns());
@@ -191,13 +220,13 @@ Peer read_growing(const YamlNode& node, const Catalogue& base, const Knobs& knob
 }
 
 /// The servers of the stacks, with all their variants.
-std::vector<Peer> servers_of(const std::vector<Stack>& stacks, const Peer& growing, const Catalogue& base,
-                             const Knobs& knobs, const YamlNode& where) {
-    std::vector<Peer> servers;
+std::vector<Peer> servers_of(const std::vector<Stack>& stacks, std::vector<Peer> growing,
+                             const Catalogue& base, const Knobs& knobs, const YamlNode& where) {
+    std::vector<Peer> servers = std::move(growing);
     for (const Stack& stack : stacks) {
         for (const std::string& wanted : stack.servers) {
             const auto is_it = [&](const Peer& peer) { return peer.name == wanted; };
-            if (wanted == growing.name || std::ranges::any_of(servers, is_it)) {
+            if (std::ranges::any_of(servers, is_it)) {
                 continue;
             }
             const Peer* peer = base.peer(wanted, "server");
@@ -212,7 +241,6 @@ std::vector<Peer> servers_of(const std::vector<Stack>& stacks, const Peer& growi
             }
         }
     }
-    servers.push_back(growing);
     return servers;
 }
 
@@ -267,6 +295,10 @@ bool in_brief(const std::vector<BriefPart>& brief, const StackCase& item) {
 
 } // namespace
 
+bool StackSuite::is_growing(const std::string& server) const {
+    return std::ranges::any_of(growing, [&](const GrowingServer& each) { return each.name == server; });
+}
+
 std::string StackCase::scenario_name() const {
     return stack->name + "-" + scenario->name;
 }
@@ -288,8 +320,6 @@ StackSuite load_stack_suite(const fs::path& folder, const Catalogue& base, const
     StackSuite suite;
     suite.name = map.required("suite").text();
     suite.brief_name = map.required("brief-suite").text();
-    suite.title = map.required("title").text();
-    suite.about = map.required("about").text();
     const YamlNode stacks = map.required("stacks");
     std::vector<std::string> stack_names;
     for (const YamlNode& node : stacks.list()) {
@@ -298,9 +328,12 @@ StackSuite load_stack_suite(const fs::path& folder, const Catalogue& base, const
     }
     suite.catalogue.requirements = base.requirements;
     suite.catalogue.facts = base.facts;
-    const Peer growing = read_growing(map.required("growing"), base, knobs);
-    suite.growing = growing.name;
-    suite.catalogue.peers = servers_of(suite.stacks, growing, base, knobs, stacks);
+    std::vector<Peer> growing;
+    for (const YamlNode& node : map.required("growing").list()) {
+        growing.push_back(read_growing(node, base, knobs, suite.growing.emplace_back()));
+    }
+    suite.catalogue.peers = servers_of(suite.stacks, std::move(growing), base, knobs, stacks);
+    suite.bridge = read_bridge(map.required("bridge"));
     std::vector<std::string> programs;
     for (const YamlNode& node : map.required("clients").list()) {
         suite.clients.push_back(read_client(node, folder, base.facts));
@@ -350,7 +383,7 @@ std::vector<StackCase> stack_cases(const StackSuite& suite, bool brief) {
                         continue;
                     }
                     StackCase item{&stack, &peer, nullptr, &client, &scenario};
-                    if (server == suite.growing) {
+                    if (suite.is_growing(server)) {
                         for (const ServerVariant& variant : peer.servers) {
                             item.server = &variant;
                             add(item);

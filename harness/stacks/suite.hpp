@@ -5,6 +5,7 @@
 
 #include "harness/catalogue/catalogue.hpp"
 #include "harness/knobs/knobs.hpp"
+#include "harness/stacks/mounted_export.hpp"
 #include "harness/stacks/scenario.hpp"
 
 #include <filesystem>
@@ -19,11 +20,11 @@ namespace harness {
 struct Stack {
     std::string name; ///< "a"
     std::string title;
-    std::string format;                ///< in which the client sees the export: "raw" or "qcow2"
-    Image image = Image::raw;          ///< what the server serves
-    std::vector<std::string> into;     ///< words for a program that copies into the export
-    std::vector<std::string> servers;  ///< names of peers
-    std::optional<std::string> absent; ///< why it cannot be had, if it cannot
+    std::string format;               ///< in which the client sees the export: "raw" or "qcow2"
+    Image image = Image::raw;         ///< what the server serves
+    std::vector<std::string> into;    ///< words for a program that copies into the export
+    bool as_file = false;             ///< the client has the export as a file, by the suite's bridge
+    std::vector<std::string> servers; ///< names of peers
 };
 
 /// A program that does one step and ends.
@@ -38,6 +39,8 @@ struct Tool {
 /// or the name of an event to wait for; all are carried out, and the first error counts.
 struct Daemon {
     CommandTemplate start;
+    std::string network; ///< {node} where the export is on the network …
+    std::string file;    ///< … and where it is a file
     std::map<ActionKind, std::vector<std::string>> commands; ///< open, close, snapshot, bitmap, resize
 };
 
@@ -64,6 +67,13 @@ struct StackCase {
     [[nodiscard]] Facts facts() const;
 };
 
+/// A server that grows, each variant of which is a configuration of the knobs.
+struct GrowingServer {
+    std::string name;  ///< of the peer
+    std::string title; ///< of its table
+    std::string about;
+};
+
 /// Cases that are taken where the run is to be short: those that match all of these.
 struct BriefPart {
     std::vector<std::string> scenarios; ///< patterns of scenario_name()
@@ -75,15 +85,17 @@ struct BriefPart {
 struct StackSuite {
     std::string name;       ///< "qcow2-stacks"
     std::string brief_name; ///< "qcow2-stacks-brief"
-    std::string title;
-    std::string about;
-    std::string growing; ///< the name of the server that grows, each variant of which is a configuration
+    std::vector<GrowingServer> growing;
+    Bridge bridge; ///< how an export becomes a file
     std::vector<Stack> stacks;
     std::vector<StackClient> clients;
     std::map<ActionKind, Tool> tools;
     std::vector<StackScenario> scenarios;
     std::vector<BriefPart> brief;
     Catalogue catalogue; ///< servers and clients as peers, requirements, deviations
+
+    /// True if each variant of this server is a configuration.
+    [[nodiscard]] bool is_growing(const std::string& server) const;
 };
 
 /// The fact that tells in which stack a case is, and the one that tells who has the disk open.

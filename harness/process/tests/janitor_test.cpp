@@ -7,8 +7,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -165,6 +169,22 @@ TEST(Workspace, IsRemovedEvenIfMadeUnreadable) {
         ::chmod(folder.c_str(), 0);
     }
     EXPECT_FALSE(fs::exists(path));
+}
+
+TEST(Workspace, IsRemovedEvenIfSomethingIsMountedInIt) {
+    Workspace workspace;
+    const fs::path folder = workspace.make_folder("mounts");
+    const fs::path place = folder / "two words";
+    fs::create_directory(place);
+    if (::mount("none", place.c_str(), "tmpfs", 0, "size=64k") != 0)
+        GTEST_SKIP() << "mounting needs root: " << std::strerror(errno);
+    std::ofstream(place / "file") << "x";
+    std::ifstream in_use(place / "file");
+    EXPECT_TRUE(workspace.remove_folder(folder));
+    EXPECT_FALSE(fs::exists(folder));
+    // It was unmounted, not emptied.
+    std::string text;
+    EXPECT_TRUE(in_use >> text);
 }
 
 TEST(Workspace, GoesWhereTmpdirSaysUnlessThatIsTooLong) {
