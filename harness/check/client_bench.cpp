@@ -42,17 +42,6 @@ void replace_all(std::string& text, const std::string& from, std::string_view to
     }
 }
 
-/// Bytes as a URI may have them in its path and in values of its query.
-std::string escaped(const std::string& text) {
-    std::string out;
-    for (const char c : text) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                           std::string_view("-._~/=,").find(c) != std::string_view::npos;
-        out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-    return out;
-}
-
 /// Looks on, and cuts the disk as soon as a client begins to read: only clients that have learnt the size
 /// before that can ask for what is gone.
 class Cutter final : public TapObserver {
@@ -85,18 +74,19 @@ class Cutter final : public TapObserver {
 class Meeting {
   public:
     Meeting(const ClientCommand& command, const fs::path& programs, const fs::path& folder,
-            const ClientServer& server, const std::string& title, const fs::path& logs)
+            const ClientServer& server, const ClientUri& uri, const std::string& title, const fs::path& logs)
       : command_(command)
       , folder_(folder)
       , server_(server)
       , logs_(logs)
       , disk_(folder / "disk")
+      , address_(UnixAddress{folder / "s"})
       , record_(logs / "wire.transcript", title)
       , cutter_(record_, disk_,
                 server.content == ClientServer::Content::cut ? std::optional(server.size / 2) : std::nullopt)
       , process_(start_server(programs))
-      , tap_(address_, folder / "tap", cutter_) {
-        fill_places();
+      , tap_(address_, listen(uri), cutter_) {
+        fill_places(uri);
     }
 
     ClientRun run() {
@@ -128,17 +118,8 @@ class Meeting {
   private:
     Process start_server(const fs::path& programs) {
         Launch launch;
-        launch.argv = {(programs / server_name).string()};
+        launch.argv = {(programs / server_name).string(), "--unix", folder_ / "s"};
         launch.log = logs_ / "server.log";
-        if (command_.tcp()) {
-            const ReservedPort port;
-            address_ = TcpAddress{port.number()};
-            launch.argv.insert(launch.argv.end(),
-                               {"--bind", "127.0.0.1", "--port", std::to_string(port.number())});
-            return start_server(launch);
-        }
-        address_ = UnixAddress{folder_ / "s"};
-        launch.argv.insert(launch.argv.end(), {"--unix", folder_ / "s"});
         return start_server(launch);
     }
 
@@ -171,16 +152,19 @@ class Meeting {
         return process;
     }
 
-    void fill_places() {
-        const std::string name = escaped(server_.export_name);
+    /// Where the client connects, whatever the server is on.
+    [[nodiscard]] Listener listen(const ClientUri& uri) const {
+        const fs::path path = folder_ / "tap";
+        return !uri.empty() ? uri.listen(path) : command_.tcp() ? listen_tcp() : listen_unix(path);
+    }
+
+    void fill_places(const ClientUri& uri) {
         const Address& at = tap_.address();
+        places_.emplace_back("{uri}", uri.empty() ? plain_uri(at, server_.export_name) : uri.at(at));
         if (const auto* const unix_address = std::get_if<UnixAddress>(&at)) {
-            const std::string path = unix_address->path;
-            places_ = {{"{uri}", fmt::format("nbd+unix:///{}?socket={}", name, escaped(path))},
-                       {"{socket}", path}};
+            places_.emplace_back("{socket}", unix_address->path);
         } else {
-            const std::string port = std::to_string(std::get<TcpAddress>(at).port);
-            places_ = {{"{uri}", fmt::format("nbd://127.0.0.1:{}/{}", port, name)}, {"{port}", port}};
+            places_.emplace_back("{port}", std::to_string(std::get<TcpAddress>(at).port));
         }
         places_.emplace_back("{export}", server_.export_name);
         places_.emplace_back("{file}", (folder_ / "file").string());
@@ -228,6 +212,7 @@ class Meeting {
         }
         run_.errors = client.error_tail(most_errors);
         leave_places_out(run_.output);
+        leave_places_out(run_.errors);
         if (fs::exists(folder_ / "file")) {
             run_.file = digest_of(folder_ / "file");
         }
@@ -241,7 +226,7 @@ class Meeting {
             }
         }
         if (const auto* const at = std::get_if<UnixAddress>(&tap_.address())) {
-            replace_all(text, escaped(at->path), "{socket}");
+            replace_all(text, escaped(at->path.native()), "{socket}");
             replace_all(text, folder_.string(), "{folder}");
         }
     }
@@ -265,6 +250,11 @@ class Meeting {
 bool ClientCommand::tcp() const {
     return std::ranges::any_of(
         argv, [](const std::string& word) { return word.find("{port}") != std::string::npos; });
+}
+
+bool ClientCommand::has_uri() const {
+    return std::ranges::any_of(
+        argv, [](const std::string& word) { return word.find("{uri}") != std::string::npos; });
 }
 
 bool ClientCommand::has_address() const {
@@ -308,8 +298,8 @@ ClientBench::ClientBench(ClientCommand command, fs::path programs, Workspace& wo
   , programs_(std::move(programs))
   , workspace_(workspace) {}
 
-ClientRun ClientBench::meet(const ClientServer& server, const std::string& title, const fs::path& logs,
-                            std::optional<std::chrono::milliseconds> limit) const {
+ClientRun ClientBench::meet(const ClientServer& server, const ClientUri& uri, const std::string& title,
+                            const fs::path& logs, std::optional<std::chrono::milliseconds> limit) const {
     const fs::path folder = workspace_.make_folder("m");
     struct Gone {
         Workspace& workspace;
@@ -318,7 +308,7 @@ ClientRun ClientBench::meet(const ClientServer& server, const std::string& title
     } const gone{workspace_, folder};
     ClientCommand command = command_;
     command.limit = limit.value_or(command.limit);
-    return Meeting(command, programs_, folder, server, title, logs).run();
+    return Meeting(command, programs_, folder, server, uri, title, logs).run();
 }
 
 } // namespace harness::check

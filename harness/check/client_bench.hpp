@@ -3,6 +3,7 @@
 // Lets a client meet a server once, and looks on.
 
 #include "harness/check/client_case.hpp"
+#include "harness/check/client_uri.hpp"
 #include "harness/process/launch.hpp"
 #include "harness/process/workspace.hpp"
 #include "harness/run/wire_record.hpp"
@@ -27,6 +28,8 @@ struct ClientCommand {
 
     /// True if it wants a TCP port rather than a Unix socket.
     [[nodiscard]] bool tcp() const;
+    /// True if it takes the server's URI.
+    [[nodiscard]] bool has_uri() const;
     /// True if it says where the server is.
     [[nodiscard]] bool has_address() const;
 };
@@ -40,7 +43,7 @@ struct ClientRun {
     std::string output;       ///< standard output; places of the case are left out
     std::string file;         ///< what stands for the content of {file}; empty if there is none
     bool output_cut = false;  ///< there was more of it than is kept
-    std::string errors;       ///< the end of its standard error
+    std::string errors;       ///< the end of its standard error; likewise
     std::string disk;         ///< what stands for the content of the disk afterwards; empty if unknown
     double seconds = 0;       ///< from its start to its end
     std::map<std::string, std::size_t> asked; ///< options and commands that it sent, how often each
@@ -69,9 +72,10 @@ class ClientBench {
     ClientBench(ClientCommand command, std::filesystem::path programs, Workspace& workspace);
 
     /// Lets the client meet the server. The logs go to `logs`, which must be there: wire.transcript,
-    /// client.log, server.log. Throws BenchError, LaunchError, Interrupted.
-    /// `limit`: another one for the client than its command has.
-    [[nodiscard]] ClientRun meet(const ClientServer& server, const std::string& title,
+    /// client.log, server.log. Throws BenchError, CannotListen, LaunchError, Interrupted.
+    /// `uri`: what the client is given instead of the plain one, unless it is empty. `limit`: another one for
+    /// the client than its command has.
+    [[nodiscard]] ClientRun meet(const ClientServer& server, const ClientUri& uri, const std::string& title,
                                  const std::filesystem::path& logs,
                                  std::optional<std::chrono::milliseconds> limit = std::nullopt) const;
 

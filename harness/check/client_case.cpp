@@ -94,6 +94,14 @@ ClientServer read_server(const YamlNode& node) {
     return server;
 }
 
+ClientUri read_uri(const YamlNode& node) {
+    try {
+        return ClientUri(node.text());
+    } catch (const std::invalid_argument& error) {
+        node.fail(error.what());
+    }
+}
+
 std::string read_requirement(const YamlNode& node, const std::string& id, const Requirements& requirements) {
     if (!requirements.contains(id)) {
         std::vector<std::string> ids;
@@ -132,8 +140,9 @@ void check_keys(const ClientCase& made, const YamlNode& node) {
     if (made.wants == Wants::tolerates && !made.breaks.empty()) {
         node.fail("nobody has to tolerate a server that breaks a requirement");
     }
-    if (made.wants == Wants::rejects && made.server.fault.empty() && made.server.oddity.empty()) {
-        node.fail("what is to be rejected is a 'fault' or an 'oddity' of the server");
+    if (made.wants == Wants::rejects && made.server.fault.empty() && made.server.oddity.empty() &&
+        made.uri.empty()) {
+        node.fail("what is to be rejected is a 'fault' or an 'oddity' of the server, or a 'uri'");
     }
     if (made.wants == Wants::tolerates && made.may_wait) {
         node.fail("a client that waits for ever tolerates nothing");
@@ -151,8 +160,10 @@ void check_keys(const ClientCase& made, const YamlNode& node) {
 
 ClientCase read_case(const YamlNode& node, const std::string& section, const Requirements& requirements) {
     using Wants = ClientCase::Wants;
-    constexpr std::pair<std::string_view, Wants> wants[] = {
-        {"tolerates", Wants::tolerates}, {"rejects", Wants::rejects}, {"survives", Wants::survives}};
+    constexpr std::pair<std::string_view, Wants> wants[] = {{"tolerates", Wants::tolerates},
+                                                            {"rejects", Wants::rejects},
+                                                            {"survives", Wants::survives},
+                                                            {"reports", Wants::reports}};
     constexpr std::pair<std::string_view, ClientCase::Output> outputs[] = {
         {"as-usual", ClientCase::Output::as_usual},
         {"nothing-else", ClientCase::Output::nothing_else},
@@ -167,6 +178,8 @@ ClientCase read_case(const YamlNode& node, const std::string& section, const Req
     made.title = map.required("title").text();
     read_requirements(map, requirements, made);
     map.optional("server", [&](const YamlNode& value) { made.server = read_server(value); });
+    map.optional("uri", [&](const YamlNode& value) { made.uri = read_uri(value); });
+    map.optional("may-send", [&](const YamlNode& value) { made.may_send = read_asked(value); });
     map.optional("bites", [&](const YamlNode& value) { made.bites = read_asked(value); });
     made.wants = read_word(map.required("client"), wants);
     map.optional("output", [&](const YamlNode& value) { made.output = read_word(value, outputs); });
@@ -221,6 +234,8 @@ const char* name(ClientCase::Wants wants) {
         return "tolerates";
     case ClientCase::Wants::rejects:
         return "rejects";
+    case ClientCase::Wants::reports:
+        return "reports";
     case ClientCase::Wants::survives:
         break;
     }

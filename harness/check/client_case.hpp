@@ -4,8 +4,10 @@
 
 #include "harness/catalogue/requirement.hpp"
 #include "harness/catalogue/yaml.hpp"
+#include "harness/check/client_uri.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,7 @@ struct ClientCase {
         tolerates, ///< the client does its work as on a well-behaved server
         rejects,   ///< the client does not report success
         survives,  ///< either; but no crash, no hang, no growth without bound
+        reports, ///< it says something on standard error that it does not usually say, or reports no success
     };
     std::string name;
     std::string title;
@@ -51,6 +54,9 @@ struct ClientCase {
     /// does not is warned about only. Empty if there is none.
     std::string breaks;
     ClientServer server;
+    ClientUri uri; ///< what stands for {uri}; empty: the plain URI of the server
+    /// Options and commands that the client may send, if others are against what the case tests.
+    std::optional<std::vector<std::string>> may_send;
     /// Options and commands; the client has to send one of them to the server without its fault, or the case
     /// says nothing. Empty: any client will do.
     std::vector<std::string> bites;
@@ -74,7 +80,7 @@ struct ClientCase {
     Position position;
 };
 
-/// "tolerates", "rejects" or "survives".
+/// "tolerates", "rejects", "survives" or "reports".
 [[nodiscard]] const char* name(ClientCase::Wants wants);
 
 /// Reads a file of cases and adds them. Throws CatalogueError.

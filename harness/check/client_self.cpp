@@ -168,7 +168,7 @@ class FaultTrial {
         fs::create_directories(logs);
         ClientSuite own = suite_;
         own.command = broken.bench().command();
-        const ClientRun run = broken.bench().meet(item.server, item.name, logs);
+        const ClientRun run = broken.bench().meet(item.server, item.uri, item.name, logs);
         const ListedFault* const fault = find(suite_.faults, item.server.fault);
         judge_client({item, *suite_.requirements, own.command, usual, run, nullptr, "",
                       fault == nullptr || !fault->resize()},

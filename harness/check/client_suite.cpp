@@ -134,7 +134,7 @@ const Usual& UsualBook::look_up(const ClientServer& server, bool twice) {
     const auto meet = [&](int time) {
         const fs::path logs = logs_ / fmt::format("{}-{}", entry->number, time);
         fs::create_directories(logs);
-        return bench_.meet(server, fmt::format("{} {}", baseline_name, server.describe()), logs);
+        return bench_.meet(server, {}, fmt::format("{} {}", baseline_name, server.describe()), logs);
     };
     if (!entry->known) {
         entry->usual.run = meet(1);
@@ -175,6 +175,11 @@ CaseResult run_client_case(const ClientSuite& suite, const ClientBench& bench, U
     result.group = item.section;
     const auto begin = std::chrono::steady_clock::now();
     try {
+        if (!item.uri.empty() && !suite.command.has_uri()) {
+            result.verdict = Verdict::unsupported;
+            result.reason = "the client's command takes no {uri}";
+            return result;
+        }
         const Usual& usual = book.look_up(usual_server(item), item.output != ClientCase::Output::any);
         if (!usual.run.success()) {
             result.verdict = Verdict::unsupported;
@@ -185,7 +190,8 @@ CaseResult run_client_case(const ClientSuite& suite, const ClientBench& bench, U
             result.reason = fmt::format("the client never sent {}", fmt::join(item.bites, " or "));
         } else {
             fs::create_directories(logs);
-            const ClientRun run = bench.meet(item.server, result.id, logs, limit_for(item, suite.command));
+            const ClientRun run =
+                bench.meet(item.server, item.uri, result.id, logs, limit_for(item, suite.command));
             const ListedFault* const fault = find(suite.faults, item.server.fault);
             judge_client({item, *suite.requirements, suite.command, usual, run,
                           run.success() ? control(suite, book, item) : nullptr, deed_of(suite, item.server),
@@ -197,6 +203,9 @@ CaseResult run_client_case(const ClientSuite& suite, const ClientBench& bench, U
         }
     } catch (const Interrupted&) {
         throw;
+    } catch (const CannotListen& error) {
+        result.verdict = Verdict::unsupported;
+        result.reason = error.what();
     } catch (const std::exception& error) {
         result.verdict = Verdict::error;
         result.reason = error.what();

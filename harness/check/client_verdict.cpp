@@ -81,7 +81,9 @@ class Judging {
         if (result_.findings.empty() && silent.empty()) {
             silent = item_.wants == Wants::tolerates ? tolerated()
                      : item_.wants == Wants::rejects ? rejected()
+                     : item_.wants == Wants::reports ? reported()
                                                      : survived();
+            sent_only_what_it_may();
         }
         if (silent.empty() && item_.output != ClientCase::Output::any && run_.success()) {
             compare();
@@ -197,6 +199,36 @@ class Judging {
     std::string survived() {
         result_.observations.push_back({"what the client made of it", run_.exit.describe()});
         return "";
+    }
+
+    std::string reported() {
+        if (run_.success() && nothing_new_said()) {
+            blame(fmt::format("the client reported success and said nothing of it; {}", server_did()));
+        }
+        return "";
+    }
+
+    /// True if every line on standard error is one that the client usually prints.
+    [[nodiscard]] bool nothing_new_said() const {
+        const auto usual = lines_of(evidence_.usual.run.errors);
+        return std::ranges::all_of(lines_of(run_.errors), [&](std::string_view line) {
+            return std::ranges::find(usual, line) != usual.end();
+        });
+    }
+
+    void sent_only_what_it_may() {
+        if (!item_.may_send) {
+            return;
+        }
+        std::vector<std::string> others;
+        for (const auto& [name, times] : run_.asked) {
+            if (std::ranges::find(*item_.may_send, name) == item_.may_send->end()) {
+                others.push_back(name);
+            }
+        }
+        if (!others.empty()) {
+            blame(fmt::format("the client sent {}; {}", fmt::join(others, ", "), server_did()));
+        }
     }
 
     /// What a client does to a server that breaks a rule may be provoked by that, unless the case says that

@@ -48,19 +48,29 @@ RawAddress raw(const Address& address) {
         std::memcpy(&result.storage, &name, sizeof name);
         result.length = sizeof name;
     } else {
+        const auto& tcp = std::get<TcpAddress>(address);
         sockaddr_in name{};
-        name.sin_family = AF_INET;
-        name.sin_port = htons(std::get<TcpAddress>(address).port);
-        name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        std::memcpy(&result.storage, &name, sizeof name);
-        result.length = sizeof name;
+        sockaddr_in6 name6{};
+        if (::inet_pton(AF_INET, tcp.host.c_str(), &name.sin_addr) == 1) {
+            name.sin_family = AF_INET;
+            name.sin_port = htons(tcp.port);
+            std::memcpy(&result.storage, &name, sizeof name);
+            result.length = sizeof name;
+        } else if (::inet_pton(AF_INET6, tcp.host.c_str(), &name6.sin6_addr) == 1) {
+            name6.sin6_family = AF_INET6;
+            name6.sin6_port = htons(tcp.port);
+            std::memcpy(&result.storage, &name6, sizeof name6);
+            result.length = sizeof name6;
+        } else {
+            throw std::system_error(EINVAL, std::generic_category(),
+                                    fmt::format("'{}' is no address", tcp.host));
+        }
     }
     return result;
 }
 
-UniqueFd make_socket(const Address& address, int extra_flags = 0) {
-    const int family = std::holds_alternative<UnixAddress>(address) ? AF_UNIX : AF_INET;
-    UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | extra_flags, 0));
+UniqueFd make_socket(const RawAddress& address, int extra_flags = 0) {
+    UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | extra_flags, 0));
     if (!fd.valid())
         throw_errno("cannot make a socket");
     return fd;
@@ -68,7 +78,7 @@ UniqueFd make_socket(const Address& address, int extra_flags = 0) {
 
 UniqueFd bind_socket(const Address& address) {
     RawAddress name = raw(address);
-    UniqueFd fd = make_socket(address);
+    UniqueFd fd = make_socket(name);
     const int on = 1;
     if (std::holds_alternative<TcpAddress>(address))
         ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -84,17 +94,21 @@ void start_listening(const UniqueFd& fd, const Address& address) {
 }
 
 std::uint16_t bound_port(const UniqueFd& fd) {
-    sockaddr_in name{};
-    socklen_t length = sizeof name;
-    if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&name), &length) != 0)
+    RawAddress name;
+    name.length = sizeof name.storage;
+    if (::getsockname(fd.get(), name.get(), &name.length) != 0)
         throw_errno("cannot learn a socket's port");
-    return ntohs(name.sin_port);
+    sockaddr_in6 name6{};
+    sockaddr_in name4{};
+    std::memcpy(&name6, &name.storage, sizeof name6);
+    std::memcpy(&name4, &name.storage, sizeof name4);
+    return ntohs(name.storage.ss_family == AF_INET6 ? name6.sin6_port : name4.sin_port);
 }
 
 bool connects(const Address& address) {
     RawAddress name = raw(address);
     // Not waiting: a Unix server whose backlog is full counts as one that accepts.
-    const UniqueFd fd = make_socket(address, SOCK_NONBLOCK);
+    const UniqueFd fd = make_socket(name, SOCK_NONBLOCK);
     if (::connect(fd.get(), name.get(), name.length) == 0 || errno == EAGAIN)
         return true;
     if (errno != EINPROGRESS)
@@ -150,7 +164,9 @@ bool tcp_listening(std::uint16_t port) {
 std::string describe(const Address& address) {
     if (const auto* local = std::get_if<UnixAddress>(&address))
         return "unix:" + local->path.string();
-    return fmt::format("127.0.0.1:{}", std::get<TcpAddress>(address).port);
+    const auto& tcp = std::get<TcpAddress>(address);
+    return tcp.host.find(':') == std::string::npos ? fmt::format("{}:{}", tcp.host, tcp.port)
+                                                   : fmt::format("[{}]:{}", tcp.host, tcp.port);
 }
 
 Listener listen_unix(const std::filesystem::path& path) {
@@ -160,9 +176,9 @@ Listener listen_unix(const std::filesystem::path& path) {
     return {std::move(fd), address};
 }
 
-Listener listen_tcp() {
-    UniqueFd fd = bind_socket(TcpAddress{0});
-    const Address address = TcpAddress{bound_port(fd)};
+Listener listen_tcp(const TcpAddress& at) {
+    UniqueFd fd = bind_socket(at);
+    const Address address = TcpAddress{bound_port(fd), at.host};
     start_listening(fd, address);
     return {std::move(fd), address};
 }

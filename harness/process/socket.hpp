@@ -18,12 +18,13 @@ struct UnixAddress {
     bool operator==(const UnixAddress&) const = default;
 };
 struct TcpAddress {
-    std::uint16_t port = 0; ///< on 127.0.0.1
+    std::uint16_t port = 0;
+    std::string host = "127.0.0.1"; ///< an IPv4 or IPv6 address, without brackets
     bool operator==(const TcpAddress&) const = default;
 };
 using Address = std::variant<UnixAddress, TcpAddress>;
 
-/// "unix:/tmp/s", "127.0.0.1:10809".
+/// "unix:/tmp/s", "127.0.0.1:10809", "[::1]:10809".
 std::string describe(const Address& address);
 
 /// A listening socket and its address; for Launch::listen_fd.
@@ -40,8 +41,10 @@ inline constexpr std::size_t longest_socket_path = 107;
 /// `path`.
 Listener listen_unix(const std::filesystem::path& path);
 
-/// Listens on 127.0.0.1 on a port that the kernel chooses. Throws std::system_error.
-Listener listen_tcp();
+/// Listens at a TCP address, by default of 127.0.0.1; on a port that the kernel chooses if that of `at` is 0.
+/// Throws std::system_error, among others EADDRINUSE, and EADDRNOTAVAIL where the host is none of this
+/// machine's.
+Listener listen_tcp(const TcpAddress& at = {});
 
 /// A free TCP port of 127.0.0.1 for a server that can only be told a number.
 ///

@@ -33,7 +33,8 @@ Protocol::endpoint endpoint(const Address& address) {
     if (const auto* unix_address = std::get_if<UnixAddress>(&address)) {
         return asio::local::stream_protocol::endpoint(unix_address->path.string());
     }
-    return asio::ip::tcp::endpoint(asio::ip::address_v4::loopback(), std::get<TcpAddress>(address).port);
+    const auto& tcp = std::get<TcpAddress>(address);
+    return asio::ip::tcp::endpoint(asio::ip::make_address(tcp.host), tcp.port);
 }
 
 /// Does not wait for more to send. Without meaning for Unix sockets, which refuse it.
@@ -68,10 +69,10 @@ struct Connection {
 
 class Tap::Engine {
   public:
-    Engine(Address server, const std::filesystem::path& path, TapObserver& observer)
+    Engine(Address server, Listener listener, TapObserver& observer)
       : server_(std::move(server))
       , observer_(observer)
-      , listener_(std::holds_alternative<UnixAddress>(server_) ? listen_unix(path) : listen_tcp())
+      , listener_(std::move(listener))
       , acceptor_(context_) {
         const auto protocol = endpoint(listener_.address).protocol();
         acceptor_.assign(protocol, listener_.fd.release());
@@ -230,7 +231,10 @@ class Tap::Engine {
 };
 
 Tap::Tap(const Address& server, const std::filesystem::path& path, TapObserver& observer)
-  : engine_(std::make_unique<Engine>(server, path, observer)) {}
+  : Tap(server, std::holds_alternative<UnixAddress>(server) ? listen_unix(path) : listen_tcp(), observer) {}
+
+Tap::Tap(const Address& server, Listener listener, TapObserver& observer)
+  : engine_(std::make_unique<Engine>(server, std::move(listener), observer)) {}
 
 Tap::~Tap() = default;
 

@@ -36,6 +36,8 @@ class Tap {
     /// Listens on a Unix socket at `path` if the server is on one, else on a port of 127.0.0.1. The observer
     /// has to live as long as the tap. Throws std::system_error.
     Tap(const Address& server, const std::filesystem::path& path, TapObserver& observer);
+    /// Takes connections of this socket instead, of whatever kind it is.
+    Tap(const Address& server, Listener listener, TapObserver& observer);
     /// Like `stop`.
     ~Tap();
     Tap(const Tap&) = delete;
