@@ -15,6 +15,8 @@ namespace fs = std::filesystem;
 /// Cases that are no case of a file: what the wire judge sees broken in any of them.
 constexpr std::string_view wire_cases = "check/wire-";
 
+constexpr std::string_view detection_file = "detection.yaml";
+
 template <class Cases>
 bool any_matches(const std::string& pattern, const Cases& cases) {
     return std::ranges::any_of(cases,
@@ -81,6 +83,9 @@ Conformance load_conformance(const Catalogue& catalogue) {
     load_targets(YamlNode::load(directory / "targets.yaml"), catalogue.requirements, conformance);
     for (const fs::path& file : yaml_files(directory / "client")) {
         load_client_cases(YamlNode::load(file), catalogue.requirements, conformance.client_cases);
+    }
+    if (fs::exists(directory / detection_file)) {
+        conformance.plan = load_plan(YamlNode::load(directory / detection_file));
     }
     if (fs::exists(directory / "deviations.yaml")) {
         conformance.deviations =

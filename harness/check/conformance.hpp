@@ -4,6 +4,7 @@
 
 #include "harness/catalogue/catalogue.hpp"
 #include "harness/check/client_case.hpp"
+#include "harness/check/detection_plan.hpp"
 #include "harness/check/server_case.hpp"
 
 #include <map>
@@ -24,7 +25,7 @@ struct SelfTarget {
 
 /// The conformance cases, and what released peers are known to fail of them:
 ///
-///     conformance/deviations.yaml  conformance/targets.yaml
+///     conformance/deviations.yaml  conformance/targets.yaml  conformance/detection.yaml
 ///     conformance/server/*.yaml  conformance/client/*.yaml
 struct Conformance {
     std::vector<ServerCase> server_cases;
@@ -34,6 +35,7 @@ struct Conformance {
     std::vector<SelfTarget> targets;
     /// Cases that the reference server cannot show anything about, with the reasons.
     std::map<std::string, std::string> elsewhere;
+    DetectionPlan plan; ///< which case is known to notice which fault
 };
 
 /// Reads and checks it; a catalogue without the folder has none of it. Throws CatalogueError with file, line

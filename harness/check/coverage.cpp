@@ -106,4 +106,21 @@ std::string coverage_markdown(const Requirements& requirements, const Conformanc
     return text;
 }
 
+std::set<std::string> shown_by(const Sighting& sighting, const Requirements& requirements,
+                               const Conformance& conformance, const Detection& detection) {
+    std::set<std::string> statements = sighting.broken;
+    const auto made = std::ranges::find(conformance.server_cases, sighting.made, &ServerCase::name);
+    const ListedFault* const fault = find(detection.faults, sighting.fault);
+    if (fault != nullptr && made != conformance.server_cases.end() && !sighting.aside &&
+        made->requirements().contains(fault->requirement)) {
+        statements.insert(fault->requirement);
+    }
+    std::erase_if(statements, [&](const std::string& id) {
+        const auto known = requirements.find(id);
+        return known == requirements.end() || known->second.bound == Bound::client ||
+               !known->second.untestable.empty();
+    });
+    return statements;
+}
+
 } // namespace harness::check

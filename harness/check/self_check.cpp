@@ -1,6 +1,8 @@
 #include "harness/check/self_check.hpp"
 
 #include "harness/catalogue/glob.hpp"
+#include "harness/check/server_suite.hpp"
+#include "harness/check/started_server.hpp"
 #include "harness/process/errors.hpp"
 
 #include <fmt/format.h>
@@ -48,13 +50,21 @@ class SelfCheck {
     Detection run();
 
   private:
-    void run_all(std::vector<Task> tasks);
+    void run_all(std::string_view what, std::vector<Task> tasks);
     void run_task(const Task& task);
     void run_on(const Task& task, const SelfTarget& target);
     void note(const Task& task, const SelfTarget& target, const SuiteResult& result);
     [[nodiscard]] bool noticed(const ListedFault& fault);
     [[nodiscard]] std::vector<ServerCase> testing(const std::string& requirement) const;
     [[nodiscard]] std::vector<ServerCase> named(const std::vector<std::string>& names) const;
+    /// On all targets that are made for such faults, until somebody notices.
+    [[nodiscard]] Task task_for(const ListedFault& fault, const std::vector<ServerCase>& cases) const;
+    /// What the plan knows to be noticed.
+    void repeat(const std::vector<ListedFault>& faults);
+    /// Who notices what nobody has noticed yet.
+    void search(const std::vector<ListedFault>& faults);
+    /// Cases that test a statement which no fault has shown yet.
+    [[nodiscard]] std::vector<std::string> undershown() const;
 
     const Conformance& conformance_;
     const Requirements& requirements_;
@@ -82,6 +92,10 @@ std::vector<ServerCase> SelfCheck::named(const std::vector<std::string>& names) 
 
 void SelfCheck::note(const Task& task, const SelfTarget& target, const SuiteResult& result) {
     constexpr std::string_view prefix = "check/";
+    std::map<std::string, std::string> asides;
+    for (const auto& [requirement, made] : result.seen_aside) {
+        asides["wire-" + requirement] = made;
+    }
     const std::scoped_lock lock(mutex_);
     for (const reports::CaseResult& item : result.run.cases) {
         if (item.verdict == Verdict::unsupported) {
@@ -107,16 +121,21 @@ void SelfCheck::note(const Task& task, const SelfTarget& target, const SuiteResu
                                                      item.findings.front().requirement));
             continue;
         }
-        detection_.noticed[task.fault->name].insert(name);
-        for (const reports::Finding& finding : item.findings) {
-            detection_.blamed[task.fault->name].insert(finding.requirement);
+        Sighting sighting{task.fault->name, target.name, name, {}, false};
+        if (const auto aside = asides.find(name); aside != asides.end()) {
+            sighting.made = aside->second;
+            sighting.aside = true;
         }
+        for (const reports::Finding& finding : item.findings) {
+            sighting.broken.insert(finding.requirement);
+        }
+        detection_.add(std::move(sighting));
     }
 }
 
 bool SelfCheck::noticed(const ListedFault& fault) {
     const std::scoped_lock lock(mutex_);
-    return detection_.noticed.contains(fault.name);
+    return !detection_.noticed(fault.name).empty();
 }
 
 void SelfCheck::run_task(const Task& task) {
@@ -155,12 +174,15 @@ void SelfCheck::run_on(const Task& task, const SelfTarget& target) {
         detection_.unsound.push_back(fmt::format("{}: {}", target.name, error.what()));
     } catch (const NoServer& error) {
         const std::scoped_lock lock(mutex_);
-        detection_.noticed[task.fault == nullptr ? "" : task.fault->name].insert(
-            "(the server cannot be spoken to)");
+        if (task.fault == nullptr) {
+            detection_.unsound.push_back(fmt::format("{}: {}", target.name, error.what()));
+        } else {
+            detection_.add({task.fault->name, target.name, task.cases.front().name, {}, true});
+        }
     }
 }
 
-void SelfCheck::run_all(std::vector<Task> tasks) {
+void SelfCheck::run_all(std::string_view what, std::vector<Task> tasks) {
     std::atomic<std::size_t> next{0};
     std::size_t done = 0;
     bool interrupted = false;
@@ -176,7 +198,7 @@ void SelfCheck::run_all(std::vector<Task> tasks) {
             const std::scoped_lock lock(mutex_);
             ++done;
             if (options_.progress) {
-                options_.progress(done, tasks.size());
+                options_.progress(what, done, tasks.size());
             }
         }
     };
@@ -189,6 +211,95 @@ void SelfCheck::run_all(std::vector<Task> tasks) {
     if (interrupted) {
         throw Interrupted();
     }
+}
+
+Task SelfCheck::task_for(const ListedFault& fault, const std::vector<ServerCase>& cases) const {
+    Task task{{}, &fault, cases};
+    for (const SelfTarget& target : conformance_.targets) {
+        if (target.resize == fault.resize()) {
+            task.targets.push_back(&target);
+        }
+    }
+    return task;
+}
+
+void SelfCheck::repeat(const std::vector<ListedFault>& faults) {
+    std::vector<Task> known;
+    for (const PlannedTrial& trial : options_.plan) {
+        const ListedFault* const fault = find(faults, trial.fault);
+        const auto target = std::ranges::find(conformance_.targets, trial.on, &SelfTarget::name);
+        auto cases = named(trial.cases);
+        if (fault != nullptr && target != conformance_.targets.end() && !cases.empty()) {
+            known.push_back({{&*target}, fault, std::move(cases)});
+        }
+    }
+    run_all("faults that are known to be noticed", std::move(known));
+}
+
+void SelfCheck::search(const std::vector<ListedFault>& faults) {
+    const auto unnoticed = [&] {
+        std::vector<const ListedFault*> found;
+        for (const std::string& name : detection_.unnoticed_faults()) {
+            found.push_back(find(faults, name));
+        }
+        return found;
+    };
+    std::vector<Task> by_requirement;
+    for (const ListedFault* const fault : unnoticed()) {
+        if (auto cases = testing(fault->requirement); !cases.empty()) {
+            by_requirement.push_back(task_for(*fault, cases));
+        }
+    }
+    run_all("faults by requirement", std::move(by_requirement));
+
+    std::vector<Task> by_all;
+    for (const ListedFault* const fault : unnoticed()) {
+        by_all.push_back(task_for(*fault, conformance_.server_cases));
+    }
+    run_all("faults by all cases", std::move(by_all));
+
+    // A case that noticed nothing yet has another chance with all faults, on a target that it is known to run
+    // on. Where only some faults are tried nobody asks that of it.
+    if (!options_.faults.empty()) {
+        return;
+    }
+    std::vector<std::string> again = detection_.idle_cases();
+    if (options_.plan.empty()) {
+        const std::vector<std::string> more = undershown();
+        again.insert(again.end(), more.begin(), more.end());
+    }
+    std::map<const SelfTarget*, std::vector<std::string>> by_home;
+    for (const std::string& name : again) {
+        if (const auto home = homes_.find(name); home != homes_.end()) {
+            by_home[home->second].push_back(name);
+        }
+    }
+    std::vector<Task> last;
+    for (const auto& [target, names] : by_home) {
+        for (const ListedFault& fault : faults) {
+            last.push_back({{target}, &fault, named(names)});
+        }
+    }
+    run_all("idle cases", std::move(last));
+}
+
+std::vector<std::string> SelfCheck::undershown() const {
+    std::set<std::string> names;
+    for (const auto& [id, requirement] : requirements_) {
+        if (requirement.bound == Bound::client || !requirement.untestable.empty()) {
+            continue;
+        }
+        std::set<std::string> cases;
+        for (const ServerCase& made : testing(id)) {
+            cases.insert(made.name);
+        }
+        const bool shown = std::ranges::any_of(
+            detection_.faults, [&](const ListedFault& fault) { return detection_.shows(fault, id, cases); });
+        if (!shown) {
+            names.insert(cases.begin(), cases.end());
+        }
+    }
+    return {names.begin(), names.end()};
 }
 
 Detection SelfCheck::run() {
@@ -211,83 +322,18 @@ Detection SelfCheck::run() {
     for (const SelfTarget& target : conformance_.targets) {
         sound.push_back({{&target}, nullptr, conformance_.server_cases});
     }
-    run_all(std::move(sound));
+    run_all("sound servers", std::move(sound));
     for (const std::string& name : detection_.cases) {
         if (!homes_.contains(name)) {
             detection_.never_run.push_back(name);
         }
     }
-    const auto task_for = [&](const ListedFault& fault, const std::vector<ServerCase>& cases) {
-        Task task{{}, &fault, cases};
-        for (const SelfTarget& target : conformance_.targets) {
-            if (target.resize == fault.resize()) {
-                task.targets.push_back(&target);
-            }
-        }
-        return task;
-    };
-    std::vector<Task> by_requirement;
-    for (const ListedFault& fault : faults) {
-        if (auto cases = testing(fault.requirement); !cases.empty()) {
-            by_requirement.push_back(task_for(fault, cases));
-        }
-    }
-    run_all(std::move(by_requirement));
-
-    std::vector<Task> rest;
-    for (const std::string& name : detection_.unnoticed_faults()) {
-        rest.push_back(task_for(*find(faults, name), conformance_.server_cases));
-    }
-    run_all(std::move(rest));
-
-    // A case that noticed nothing yet has another chance: with every fault that breaks what it tests, on a
-    // target that it is known to run on.
-    std::vector<Task> last;
-    for (const ServerCase& made : named(detection_.idle_cases())) {
-        const std::set<std::string> tested = made.requirements();
-        for (const ListedFault& fault : faults) {
-            if (tested.contains(fault.requirement) && homes_.contains(made.name)) {
-                last.push_back({{homes_.at(made.name)}, &fault, {made}});
-            }
-        }
-    }
-    run_all(std::move(last));
+    repeat(faults);
+    search(faults);
     return std::move(detection_);
 }
 
 } // namespace
-
-std::vector<std::string> Detection::unnoticed_faults() const {
-    std::vector<std::string> names;
-    for (const ListedFault& fault : faults) {
-        if (!noticed.contains(fault.name)) {
-            names.push_back(fault.name);
-        }
-    }
-    return names;
-}
-
-std::vector<std::string> Detection::idle_cases() const {
-    std::vector<std::string> names;
-    for (const std::string& name : cases) {
-        if (std::ranges::none_of(noticed, [&](const auto& entry) { return entry.second.contains(name); })) {
-            names.push_back(name);
-        }
-    }
-    return names;
-}
-
-bool Detection::shows(const ListedFault& fault, const std::string& requirement,
-                      const std::set<std::string>& testing_cases) const {
-    const auto broken = blamed.find(fault.name);
-    if (broken != blamed.end() && broken->second.contains(requirement)) {
-        return true;
-    }
-    const auto found = noticed.find(fault.name);
-    return fault.requirement == requirement && found != noticed.end() &&
-           std::ranges::any_of(found->second,
-                               [&](const std::string& name) { return testing_cases.contains(name); });
-}
 
 Detection check_servers(const Conformance& conformance, const Requirements& requirements,
                         Workspace& workspace, const SelfOptions& options) {

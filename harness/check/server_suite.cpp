@@ -125,6 +125,7 @@ void Suite::finish(reports::CaseResult& item, Performance performance, const Ser
             if (aside.cases++ == 0) {
                 aside.violation = violation;
                 aside.first = item.id;
+                result_.seen_aside[id] = made.name;
                 aside.transcript = performance.transcript;
             }
             continue;

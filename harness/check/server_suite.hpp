@@ -31,6 +31,9 @@ struct SuiteResult {
     reports::RunResult run;
     std::map<std::string, wire::Transcript> traces; ///< of cases that did not pass, by the case's id
     std::string facts;                              ///< the server in a line: "fixed newstyle, 1 MiB, …"
+    /// What the wire judge saw broken in cases that do not test it: by requirement, the first such case. Its
+    /// result is that of "check/wire-REQUIREMENT".
+    std::map<std::string, std::string> seen_aside;
     /// The suite ended early, and why; empty if it did not.
     std::string given_up;
 };

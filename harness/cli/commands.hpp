@@ -86,6 +86,8 @@ struct SelfCheckOptions {
     std::vector<std::string> faults; ///< globs; none: all
     bool verbose = false;            ///< prints the table
     std::filesystem::path coverage;  ///< the table of statements, as Markdown; empty: none
+    bool search = false;             ///< find out anew who notices what
+    std::filesystem::path plan; ///< who notices what, for scenarios/conformance/detection.yaml; empty: none
 };
 int self_check_command(const CommonOptions& common, const SelfCheckOptions& options);
 

@@ -130,6 +130,18 @@ Examples:
         ->type_name("GLOB")
         ->needs(self_flag);
     command
+        ->add_flag(
+            "--search", self_options.search,
+            "With --self: find out anew which case notices which fault, in minutes, instead of trying what "
+            "scenarios/conformance/detection.yaml knows")
+        ->needs(self_flag);
+    command
+        ->add_option(
+            "--plan", self_options.plan,
+            "With --self: write which case notices which fault, for scenarios/conformance/detection.yaml")
+        ->type_name("FILE")
+        ->needs(self_flag);
+    command
         ->add_option("--coverage", self_options.coverage,
                      "With --self: write the table of statements, cases and faults")
         ->type_name("FILE")

@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 
 namespace harness {
@@ -20,10 +21,9 @@ namespace {
 
 void print_table(const check::Detection& detection) {
     for (const check::ListedFault& fault : detection.faults) {
-        const auto found = detection.noticed.find(fault.name);
+        const std::set<std::string> cases = detection.noticed(fault.name);
         fmt::print("{:<34} {:<28} {}\n", fault.name, fault.requirement,
-                   found == detection.noticed.end() ? "nobody noticed"
-                                                    : fmt::format("{}", fmt::join(found->second, ", ")));
+                   cases.empty() ? "nobody noticed" : fmt::format("{}", fmt::join(cases, ", ")));
     }
 }
 
@@ -69,6 +69,18 @@ int self_check_command(const CommonOptions& common, const SelfCheckOptions& opti
     self.server = common.programs / "nbd-resize-server";
     self.faults = options.faults;
     self.jobs = std::max(2U, std::thread::hardware_concurrency());
+    if (!options.search) {
+        self.plan = conformance.plan.servers;
+    }
+    std::optional<Progress> progress;
+    std::string shown;
+    self.progress = [&](std::string_view what, std::size_t done, std::size_t of) {
+        if (shown != what) {
+            progress.emplace(of, std::string(what), false);
+            shown = what;
+        }
+        progress->advance(done);
+    };
     const check::Detection detection =
         check::check_servers(conformance, catalogue.requirements, workspace, self);
     if (detection.faults.empty()) {
@@ -81,6 +93,13 @@ int self_check_command(const CommonOptions& common, const SelfCheckOptions& opti
     if (!options.coverage.empty()) {
         reports::write_text_file(options.coverage,
                                  check::coverage_markdown(catalogue.requirements, conformance, detection));
+    }
+    if (!options.plan.empty()) {
+        check::DetectionPlan plan = conformance.plan;
+        plan.servers = check::thin_out(detection, [&](const check::Sighting& sighting) {
+            return check::shown_by(sighting, catalogue.requirements, conformance, detection);
+        });
+        reports::write_text_file(options.plan, check::plan_text(plan));
     }
     const bool all_faults = options.faults.empty();
     const std::vector<std::string> unnoticed = detection.unnoticed_faults();
