@@ -59,6 +59,7 @@ std::unique_ptr<Connection> Connection::open(const nbd::Uri& uri, const Options&
 void Connection::take_early(nbd::Bytes bytes) {
     transmission_->feed(bytes);
     if (transmission_->failure()) {
+        meet_trouble(options_.fragility, Phase::transmission, transmission_->failure()->kind());
         end(*transmission_->failure());
     }
 }
@@ -188,6 +189,9 @@ void Connection::pump(short events, bool wait) {
         }
         leave_shutdown();
     } catch (const Failure& failure) {
+        if (!disconnecting_) {
+            meet_trouble(options_.fragility, Phase::transmission, failure.kind());
+        }
         end(failure);
     }
 }
@@ -311,10 +315,17 @@ void Connection::leave_shutdown() {
                 "the server is shutting down (NBD_ESHUTDOWN), so the connection was ended"));
 }
 
+void Connection::note(const Completion& completion) const {
+    if (!completion.ok()) {
+        meet_trouble(options_.fragility, Phase::transmission, FailureKind::server);
+    }
+}
+
 Completion Connection::wait(Cookie cookie) {
     pump_until([&] { return !transmission_->is_in_flight(cookie) || ended_; }, "the reply to a request");
     if (std::optional<Completion> completion = transmission_->take(cookie)) {
         --outstanding_;
+        note(*completion);
         return std::move(*completion);
     }
     check_alive();
@@ -333,6 +344,7 @@ std::optional<Completion> Connection::take_any() {
     std::optional<Completion> completion = transmission_->take_any();
     if (completion) {
         --outstanding_;
+        note(*completion);
     }
     return completion;
 }

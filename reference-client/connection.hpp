@@ -153,6 +153,7 @@ class Connection {
     template <class Enough>
     void pump_until(Enough enough, std::string_view what);
     void end(Failure why);
+    void note(const Completion& completion) const;
     void leave_shutdown();
 
     Options options_;

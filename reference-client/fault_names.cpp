@@ -7,7 +7,8 @@
 namespace refclient {
 
 std::string fault_problem(const std::string& name) {
-    return find_fault(name) || faults::find(faults::client_faults(), name) != nullptr
+    return find_fault(name) || find_fragility(name) != nullptr ||
+                   faults::find(faults::client_faults(), name) != nullptr
                ? std::string()
                : fmt::format("there is no fault {}; nbd-resize-client --list-faults shows which there are",
                              name);
@@ -16,6 +17,8 @@ std::string fault_problem(const std::string& name) {
 void add_fault(Options& options, const std::string& name) {
     if (const auto fault = find_fault(name)) {
         options.faults.add(*fault);
+    } else if (const Fragility* const fragility = find_fragility(name)) {
+        options.fragility = fragility;
     } else {
         options.wire_fault = faults::find(faults::client_faults(), name);
     }
@@ -28,6 +31,7 @@ void print_faults(std::ostream& out) {
         }
     };
     print(all_faults());
+    print(all_fragilities());
     print(faults::client_faults());
 }
 

@@ -121,11 +121,13 @@ Handshaken shake_hands(const nbd::Uri& uri, const Options& options, Goal goal) {
     } catch (const Failure& failure) {
         // Once the client has decided to leave, it does not matter how the server takes it.
         if (!negotiation.leaving()) {
+            meet_trouble(options.fragility, Phase::handshake, failure.kind());
             throw Failure(failure.kind(), failure.code(),
                           fmt::format("{}: {}", address_text(uri), failure.what()));
         }
     }
     if (negotiation.failure()) {
+        meet_trouble(options.fragility, Phase::handshake, negotiation.failure()->kind());
         // What an oldstyle server has may be of no use, but the way out of its export is the usual one.
         if (negotiation.in_transmission()) {
             send_disconnect(socket, negotiation, options);

@@ -5,6 +5,7 @@
 #include "faults/catalogue.hpp"
 #include "protocol/numbers.hpp"
 #include "reference-client/faults.hpp"
+#include "reference-client/fragility.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -60,6 +61,8 @@ struct Options {
     Trace trace;
     /// Rules of the RESIZE draft to break on purpose.
     Faults faults;
+    /// On what to break down on purpose; null for nothing.
+    const Fragility* fragility = nullptr;
     /// A rule of the base protocol to break on purpose; null for none.
     const ::faults::Fault* wire_fault = nullptr;
 };

@@ -195,6 +195,12 @@ ClientCase read_case(const YamlNode& node, const std::string& section, const Req
 
 } // namespace
 
+bool ClientCase::about_resize() const {
+    constexpr std::string_view draft = "RZ-";
+    return breaks.starts_with(draft) ||
+           std::ranges::any_of(tests, [&](const std::string& id) { return id.starts_with(draft); });
+}
+
 ClientServer ClientServer::well_behaved() const {
     ClientServer other = *this;
     other.fault.clear();

@@ -78,6 +78,9 @@ struct ClientCase {
     bool may_wait = false; ///< the server owes the client something; one that waits for it does nothing wrong
     std::string ambiguous; ///< what two readings of the text the case accepts; empty if there is one
     Position position;
+
+    /// True if it is about the RESIZE extension.
+    [[nodiscard]] bool about_resize() const;
 };
 
 /// "tolerates", "rejects", "survives" or "reports".

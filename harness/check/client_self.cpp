@@ -1,12 +1,14 @@
 #include "harness/check/client_self.hpp"
 
+#include "harness/catalogue/glob.hpp"
+#include "harness/check/client_errand.hpp"
 #include "harness/process/errors.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
-#include <map>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -20,223 +22,262 @@ namespace fs = std::filesystem;
 using reports::CaseResult;
 using reports::Verdict;
 
-/// What the reference client is made to do, behind `nbd-resize-client` and the fault. All that it can do
-/// occurs.
-const std::vector<std::vector<std::string>>& errands() {
-    static const std::vector<std::vector<std::string>> all{
-        {"copy", "{uri}", "{file}"},
-        {"info", "{uri}"},
-        {"map", "{uri}"},
-        {"list", "{uri}"},
-        {"write", "{uri}", "4096", "--pattern", "0x5a", "--length", "64K"},
-        {"--replies", "structured", "copy", "{uri}", "{file}"},
-        {"--replies", "simple", "copy", "{uri}", "{file}"},
-        {"--export-name", "read", "{uri}", "0", "64K"},
-        {"zero", "{uri}", "4096", "64K"},
-        {"trim", "{uri}", "4096", "64K"},
-        {"cache", "{uri}", "4096", "64K"},
-        {"flush", "{uri}"},
-        {"copy", "{input}", "{uri}"},
-        {"--replies", "structured", "write", "{uri}", "0", "--pattern", "0x5a", "--length", "64K"},
-        {"--replies", "structured", "map", "{uri}"},
-        {"--replies", "simple", "write", "{uri}", "0", "--pattern", "0x5a", "--length", "64K"},
-        {"size", "{uri}"},
-        {"grow", "{uri}", "2M"},
-        {"shrink", "{uri}", "512K"},
-        {"size", "{uri}", "--learn", "poll"},
-        {"write", "{uri}", "1M", "--grow", "flagged", "--pattern", "0x5a", "--length", "64K"},
-    };
-    return all;
-}
-
-/// One errand, with or without a fault: its bench and what it usually does.
-class Errand {
-  public:
-    Errand(const ClientSuite& suite, const std::vector<std::string>& words, const std::string& fault,
-           fs::path logs)
-      : suite_(suite)
-      , logs_(std::move(logs))
-      , bench_(command(suite, words, fault), suite.programs, *suite.workspace)
-      , book_(bench_, logs_ / "usual") {}
-
-    /// The case's result; the first time it is carried out.
-    const CaseResult& result(const ClientCase& item) {
-        Slot* slot = nullptr;
-        {
-            const std::scoped_lock lock(mutex_);
-            slot = &slots_[item.name];
-        }
-        const std::scoped_lock lock(slot->mutex);
-        if (!slot->known) {
-            ClientSuite own = suite_;
-            own.command = bench_.command();
-            own.client = "nbd-resize-client";
-            slot->result = run_client_case(own, bench_, book_, item, logs_ / item.name);
-            slot->known = true;
-        }
-        return slot->result;
-    }
-
-    [[nodiscard]] const ClientBench& bench() const { return bench_; }
-    [[nodiscard]] UsualBook& book() { return book_; }
-
-  private:
-    struct Slot {
-        std::mutex mutex;
-        bool known = false;
-        CaseResult result;
-    };
-
-    static ClientCommand command(const ClientSuite& suite, const std::vector<std::string>& words,
-                                 const std::string& fault) {
-        ClientCommand made = suite.command;
-        made.argv = {(suite.programs / "nbd-resize-client").string()};
-        if (!fault.empty()) {
-            made.argv.insert(made.argv.end(), {"--fault", fault});
-        }
-        made.argv.insert(made.argv.end(), words.begin(), words.end());
-        return made;
-    }
-
-    const ClientSuite& suite_;
-    fs::path logs_;
-    ClientBench bench_;
-    UsualBook book_;
-    std::mutex mutex_;
-    std::map<std::string, Slot> slots_;
-};
-
-bool is_trouble(const CaseResult& result) {
-    return result.verdict != Verdict::pass && result.verdict != Verdict::unsupported &&
-           result.verdict != Verdict::error;
-}
-
-/// Where a server's requirement has no counterpart for clients, a client that does not mind its being broken
-/// has a fault of this kind.
-constexpr std::string_view not_minding = "-CHECKED";
+/// The errands on which a case is tried with all faults: further ones hardly show anything else.
+constexpr std::size_t most_homes = 4;
 
 bool concerns(const ClientCase& item, const std::string& requirement) {
-    return requirement == fmt::format("{}{}", item.breaks, not_minding) ||
-           std::ranges::find(item.tests, requirement) != item.tests.end();
+    return item.breaks == requirement || std::ranges::find(item.tests, requirement) != item.tests.end();
 }
 
-/// Tries one fault on all errands until each of its cases has noticed it.
-class FaultTrial {
+class ClientSelf {
   public:
-    FaultTrial(const ClientSuite& suite, const std::vector<ClientCase>& cases,
-               std::vector<std::unique_ptr<Errand>>& whole, const fs::path& logs, SelfRow& row)
+    ClientSelf(const ClientSuite& suite, const Conformance& conformance, const ClientSelfOptions& options)
       : suite_(suite)
-      , cases_(cases)
-      , whole_(whole)
-      , logs_(logs)
-      , row_(row) {}
-
-    void run() {
-        std::vector<const ClientCase*> left;
-        for (const ClientCase& item : cases_) {
-            if (concerns(item, row_.fault.requirement)) {
-                left.push_back(&item);
-                row_.tried.push_back(item.name);
-            }
-        }
-        for (std::size_t i = 0; i < errands().size() && !left.empty(); ++i) {
-            Errand broken(suite_, errands()[i], row_.fault.name, logs_ / std::to_string(i));
-            std::erase_if(left, [&](const ClientCase* item) { return notices(*item, broken, *whole_[i]); });
-            remove_tree(logs_ / std::to_string(i));
+      , conformance_(conformance)
+      , options_(options)
+      , scratch_(suite.workspace->make_folder("self")) {
+        for (const ClientErrand& errand : conformance.errands) {
+            errands_.push_back(std::make_unique<ErrandTrials>(suite, errand, scratch_ / errand.name));
         }
     }
+
+    Detection run();
 
   private:
-    /// The whole client passes the case with this errand, and the broken one does not.
-    bool notices(const ClientCase& item, Errand& broken, Errand& whole) {
-        if (whole.result(item).verdict != Verdict::pass) {
-            return false;
-        }
-        // A broken client is held against what the whole one does.
-        const CaseResult& result = broken_result(item, broken, whole);
-        if (is_trouble(result)) {
-            row_.noticed.push_back(item.name);
-            return true;
-        }
-        return false;
-    }
+    /// Calls `work` with each index, from several threads.
+    void for_each(std::string_view what, std::size_t count, const std::function<void(std::size_t)>& work);
+    /// True if the case notices the fault on the errand.
+    bool notices(const ClientCase& item, const ListedFault& fault, ErrandTrials& errand);
+    [[nodiscard]] bool busy(const std::string& name);
+    [[nodiscard]] bool noticed(const std::string& fault);
+    void repeat();
+    /// All cases that are about the fault's requirement, until one has noticed it and none of them is idle.
+    void try_related(const ListedFault& fault);
+    /// All cases, until one has noticed it.
+    void try_all(const ListedFault& fault);
+    /// All faults, the most often noticed ones first, until the case has noticed one.
+    void wake(const ClientCase& item);
+    void note_unsound();
 
-    CaseResult broken_result(const ClientCase& item, Errand& broken, Errand& whole) const {
-        CaseResult result;
-        const Usual& usual = whole.book().look_up(usual_server(item), item.output != ClientCase::Output::any);
-        const fs::path logs = logs_ / "case";
-        fs::create_directories(logs);
-        ClientSuite own = suite_;
-        own.command = broken.bench().command();
-        const ClientRun run = broken.bench().meet(item.server, item.uri, item.name, logs);
-        const ListedFault* const fault = find(suite_.faults, item.server.fault);
-        judge_client({item, *suite_.requirements, own.command, usual, run, nullptr, "",
-                      fault == nullptr || !fault->resize()},
-                     result);
-        return result;
-    }
+    [[nodiscard]] std::vector<const ListedFault*> unnoticed() const;
 
     const ClientSuite& suite_;
-    const std::vector<ClientCase>& cases_;
-    std::vector<std::unique_ptr<Errand>>& whole_;
-    fs::path logs_;
-    SelfRow& row_;
+    const Conformance& conformance_;
+    const ClientSelfOptions& options_;
+    fs::path scratch_;
+    std::vector<std::unique_ptr<ErrandTrials>> errands_;
+    std::mutex mutex_; ///< for what follows
+    Detection detection_;
+    std::set<std::string> busy_; ///< cases that have noticed a fault
 };
 
-} // namespace
-
-bool SelfTable::whole() const {
-    return untripped.empty() &&
-           std::ranges::none_of(rows, [](const SelfRow& row) { return row.noticed.empty(); });
-}
-
-SelfTable check_clients_themselves(const ClientSuite& suite, const std::vector<ClientCase>& cases) {
-    SelfTable table;
-    for (const ListedFault& fault : list_faults(suite.programs / "nbd-resize-client", "--list-faults")) {
-        table.rows.push_back({fault, {}, {}});
-    }
-    const fs::path scratch = suite.workspace->make_folder("self");
-    std::vector<std::unique_ptr<Errand>> whole;
-    for (std::size_t i = 0; i < errands().size(); ++i) {
-        whole.push_back(
-            std::make_unique<Errand>(suite, errands()[i], "", scratch / fmt::format("whole-{}", i)));
-    }
+void ClientSelf::for_each(std::string_view what, std::size_t count,
+                          const std::function<void(std::size_t)>& work) {
     std::atomic<std::size_t> next{0};
-    std::mutex mutex;
+    std::size_t done = 0;
+    std::mutex mutex; // for `done` and `trouble`
     std::exception_ptr trouble;
-    const auto work = [&] {
-        try {
-            for (std::size_t i = next++; i < table.rows.size(); i = next++) {
-                FaultTrial(suite, cases, whole, scratch / std::to_string(i), table.rows[i]).run();
+    const auto loop = [&] {
+        for (std::size_t index = next++; index < count; index = next++) {
+            try {
+                work(index);
+            } catch (...) {
+                const std::scoped_lock lock(mutex);
+                trouble = std::current_exception();
+                next = count;
+                return;
             }
-        } catch (...) {
             const std::scoped_lock lock(mutex);
-            trouble = std::current_exception();
-            next = table.rows.size();
+            ++done;
+            if (options_.progress) {
+                options_.progress(what, done, count);
+            }
         }
     };
     {
-        const unsigned jobs =
-            suite.jobs == 0 ? std::max(1U, std::thread::hardware_concurrency()) : suite.jobs;
         std::vector<std::jthread> threads;
-        for (unsigned i = 0; i < jobs; ++i) {
-            threads.emplace_back(work);
+        for (unsigned i = 0; i < std::max(1U, options_.jobs); ++i) {
+            threads.emplace_back(loop);
         }
     }
     if (trouble) {
         std::rethrow_exception(trouble);
     }
-    std::set<std::string> tripped;
-    for (const SelfRow& row : table.rows) {
-        tripped.insert(row.noticed.begin(), row.noticed.end());
+}
+
+bool ClientSelf::notices(const ClientCase& item, const ListedFault& fault, ErrandTrials& errand) {
+    std::optional<Sighting> sighting = errand.look(item, fault.name);
+    const std::scoped_lock lock(mutex_);
+    ++detection_.runs;
+    if (sighting) {
+        busy_.insert(item.name);
+        detection_.add(std::move(*sighting));
+        return true;
     }
-    for (const ClientCase& item : cases) {
-        if (!tripped.contains(item.name)) {
-            table.untripped.push_back(item.name);
+    return false;
+}
+
+bool ClientSelf::busy(const std::string& name) {
+    const std::scoped_lock lock(mutex_);
+    return busy_.contains(name);
+}
+
+bool ClientSelf::noticed(const std::string& fault) {
+    const std::scoped_lock lock(mutex_);
+    return !detection_.noticed(fault).empty();
+}
+
+std::vector<const ListedFault*> ClientSelf::unnoticed() const {
+    std::vector<const ListedFault*> found;
+    for (const std::string& name : detection_.unnoticed_faults()) {
+        found.push_back(find(detection_.faults, name));
+    }
+    return found;
+}
+
+void ClientSelf::repeat() {
+    struct Pair {
+        const ClientCase* item;
+        const ListedFault* fault;
+        ErrandTrials* errand;
+    };
+    std::vector<Pair> pairs;
+    for (const PlannedTrial& trial : options_.plan) {
+        const ListedFault* const fault = find(detection_.faults, trial.fault);
+        const auto errand =
+            std::ranges::find_if(errands_, [&](const auto& one) { return one->errand().name == trial.on; });
+        for (const std::string& name : trial.cases) {
+            const auto item = std::ranges::find(conformance_.client_cases, name, &ClientCase::name);
+            if (fault != nullptr && errand != errands_.end() && item != conformance_.client_cases.end()) {
+                pairs.push_back({&*item, fault, errand->get()});
+            }
         }
     }
-    suite.workspace->remove_folder(scratch);
-    return table;
+    for_each("cases that are known to notice a fault", pairs.size(),
+             [&](std::size_t i) { (void)notices(*pairs[i].item, *pairs[i].fault, *pairs[i].errand); });
+}
+
+void ClientSelf::try_related(const ListedFault& fault) {
+    std::vector<const ClientCase*> left;
+    for (const ClientCase& item : conformance_.client_cases) {
+        if (concerns(item, fault.requirement)) {
+            left.push_back(&item);
+        }
+    }
+    for (const auto& errand : errands_) {
+        if (noticed(fault.name)) {
+            std::erase_if(left, [&](const ClientCase* item) { return busy(item->name); });
+        }
+        std::erase_if(left, [&](const ClientCase* item) { return notices(*item, fault, *errand); });
+    }
+}
+
+void ClientSelf::try_all(const ListedFault& fault) {
+    for (const auto& errand : errands_) {
+        for (const ClientCase& item : conformance_.client_cases) {
+            // What the draft asks for is looked at where a server has it.
+            const bool fits = !fault.resize() || item.about_resize();
+            if (fits && !concerns(item, fault.requirement) && notices(item, fault, *errand)) {
+                return;
+            }
+        }
+    }
+}
+
+void ClientSelf::wake(const ClientCase& item) {
+    std::vector<std::pair<std::size_t, const ListedFault*>> faults;
+    {
+        const std::scoped_lock lock(mutex_);
+        for (const ListedFault& fault : detection_.faults) {
+            if (!fault.resize() || item.about_resize()) {
+                faults.emplace_back(detection_.noticed(fault.name).size(), &fault);
+            }
+        }
+    }
+    std::ranges::stable_sort(faults, std::ranges::greater{}, [](const auto& entry) { return entry.first; });
+    std::vector<ErrandTrials*> homes;
+    for (const auto& errand : errands_) {
+        if (homes.size() < most_homes && errand->sound(item).verdict == Verdict::pass) {
+            homes.push_back(errand.get());
+        }
+    }
+    for (const auto& [times, fault] : faults) {
+        for (ErrandTrials* const errand : homes) {
+            if (notices(item, *fault, *errand)) {
+                return;
+            }
+        }
+    }
+}
+
+void ClientSelf::note_unsound() {
+    const bool search = options_.plan.empty();
+    std::vector<const ClientCase*> cases;
+    for (const ClientCase& item : conformance_.client_cases) {
+        // With a plan the sound client has passed all cases that have noticed something.
+        if (search || !busy(item.name)) {
+            cases.push_back(&item);
+        }
+    }
+    for_each("cases on the sound client", cases.size(), [&](std::size_t i) {
+        bool passed = false;
+        for (const auto& errand : errands_) {
+            const CaseResult& result = errand->sound(*cases[i]);
+            passed = passed || result.verdict == Verdict::pass;
+            if (result.verdict != Verdict::pass && result.verdict != Verdict::unsupported) {
+                const std::scoped_lock lock(mutex_);
+                detection_.unsound.push_back(
+                    fmt::format("{} on {}: {}", cases[i]->name, errand->errand().name, result.reason));
+            }
+            if (passed && !search) {
+                break;
+            }
+        }
+        if (!passed) {
+            const std::scoped_lock lock(mutex_);
+            detection_.never_run.push_back(cases[i]->name);
+        }
+    });
+}
+
+Detection ClientSelf::run() {
+    for (const ClientCase& item : conformance_.client_cases) {
+        detection_.cases.push_back(item.name);
+    }
+    for (ListedFault& fault : list_faults(suite_.programs / "nbd-resize-client", "--list-faults")) {
+        const bool wanted =
+            options_.faults.empty() || std::ranges::any_of(options_.faults, [&](const auto& pattern) {
+                return glob_match(pattern, fault.name);
+            });
+        if (wanted) {
+            detection_.faults.push_back(std::move(fault));
+        }
+    }
+    repeat();
+    const auto search = [&](std::string_view what, void (ClientSelf::*work)(const ListedFault&)) {
+        const std::vector<const ListedFault*> left = unnoticed();
+        for_each(what, left.size(), [&](std::size_t i) { (this->*work)(*left[i]); });
+    };
+    search("faults by requirement", &ClientSelf::try_related);
+    search("faults by all cases", &ClientSelf::try_all);
+    // Where only some faults are tried nobody asks of a case that it notices one.
+    if (options_.faults.empty()) {
+        note_unsound();
+        std::vector<const ClientCase*> idle;
+        for (const std::string& name : detection_.idle_cases()) {
+            idle.push_back(&*std::ranges::find(conformance_.client_cases, name, &ClientCase::name));
+        }
+        for_each("idle cases", idle.size(), [&](std::size_t i) { wake(*idle[i]); });
+    }
+    suite_.workspace->remove_folder(scratch_);
+    return std::move(detection_);
+}
+
+} // namespace
+
+Detection check_clients_themselves(const ClientSuite& suite, const Conformance& conformance,
+                                   const ClientSelfOptions& options) {
+    return ClientSelf(suite, conformance, options).run();
 }
 
 } // namespace harness::check

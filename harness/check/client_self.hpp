@@ -3,32 +3,33 @@
 // The cases for clients, tried on broken clients: does each notice something, and is everything noticed?
 
 #include "harness/check/client_suite.hpp"
+#include "harness/check/conformance.hpp"
+#include "harness/check/detection.hpp"
+#include "harness/check/detection_plan.hpp"
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace harness::check {
 
-/// What came of a fault of the reference client.
-struct SelfRow {
-    ListedFault fault;
-    std::vector<std::string> noticed; ///< cases that fail with the fault and pass without it
-    std::vector<std::string> tried;   ///< the cases that could have noticed it
+/// How to look at the faults of the reference client.
+struct ClientSelfOptions {
+    std::vector<std::string> faults; ///< globs; none: all
+    unsigned jobs = 2;
+    /// Who is known to notice which fault; empty: everything is searched for.
+    std::vector<PlannedTrial> plan;
+    /// Told how many of how many are done, and what they are.
+    std::function<void(std::string_view what, std::size_t done, std::size_t of)> progress;
 };
 
-/// Which case notices which fault.
-struct SelfTable {
-    std::vector<SelfRow> rows;
-    std::vector<std::string> untripped; ///< cases that no fault trips
-
-    /// Every fault is noticed, and every case is tripped.
-    [[nodiscard]] bool whole() const;
-};
-
-/// Runs `nbd-resize-client --fault NAME` for each of its faults, with every command that it has, against the
-/// cases that test or judge the requirement which the fault breaks. `suite.command` gives the limits only.
-/// Throws Interrupted, LaunchError, std::runtime_error.
-[[nodiscard]] SelfTable check_clients_themselves(const ClientSuite& suite,
-                                                 const std::vector<ClientCase>& cases);
+/// Gives the reference client one fault after the other, sends it on its errands, and sees which cases
+/// notice: first what the plan knows. Then, for faults that nobody has noticed, one errand after the other
+/// until somebody does: the cases that are about the requirement which the fault breaks, then all others.
+/// Then, for cases that have noticed nothing, the faults until one is noticed. `suite.command` gives the
+/// limits only. Throws Interrupted, LaunchError, std::runtime_error.
+[[nodiscard]] Detection check_clients_themselves(const ClientSuite& suite, const Conformance& conformance,
+                                                 const ClientSelfOptions& options);
 
 } // namespace harness::check

@@ -3,6 +3,7 @@
 #include "harness/catalogue/glob.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -38,6 +39,16 @@ void check_deviation(const Deviation& deviation, const Conformance& conformance)
     }
 }
 
+ClientErrand load_errand(const YamlNode& node) {
+    YamlMap map = node.map();
+    ClientErrand errand;
+    errand.name = map.required("errand").text();
+    errand.arguments = map.required("arguments").texts();
+    map.optional("steps", [&](const YamlNode& value) { errand.steps = value.texts(); });
+    map.finish();
+    return errand;
+}
+
 void load_targets(const YamlNode& document, const Requirements& requirements, Conformance& into) {
     YamlMap top = document.map();
     for (const YamlNode& node : top.required("targets").list()) {
@@ -58,6 +69,14 @@ void load_targets(const YamlNode& document, const Requirements& requirements, Co
         into.targets.push_back(std::move(target));
         map.finish();
     }
+    top.optional("errands", [&](const YamlNode& errands) {
+        for (const YamlNode& node : errands.list()) {
+            into.errands.push_back(load_errand(node));
+            if (std::ranges::count(into.errands, into.errands.back().name, &ClientErrand::name) > 1) {
+                node.fail(fmt::format("there is a second errand '{}'", into.errands.back().name));
+            }
+        }
+    });
     top.optional("elsewhere", [&](const YamlNode& cases) {
         for (const auto& [name, reason] : cases.entries()) {
             if (std::ranges::find(into.server_cases, name, &ServerCase::name) == into.server_cases.end()) {
@@ -70,6 +89,28 @@ void load_targets(const YamlNode& document, const Requirements& requirements, Co
 }
 
 } // namespace
+
+std::vector<std::string> ClientErrand::command(const fs::path& programs, const std::string& fault) const {
+    // The driver reports what fails, and goes on.
+    constexpr std::string_view script = "driver=$1; shift; "
+                                        "said=$(printf '%s\\n' \"$@\" | $driver) || exit $?; "
+                                        "printf '%s\\n' \"$said\"; "
+                                        "case $(printf '%s\\n' \"$said\" | tail -n 1) in "
+                                        "*'\"ok\":true'*) ;; *) exit 1;; esac";
+    std::vector<std::string> words{
+        (programs / (steps.empty() ? "nbd-resize-client" : "nbd-driver-reference"))};
+    if (!fault.empty()) {
+        words.insert(words.end(), {"--fault", fault});
+    }
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    if (steps.empty()) {
+        return words;
+    }
+    std::vector<std::string> all{"/bin/sh", "-c", std::string(script), "sh",
+                                 fmt::format("{}", fmt::join(words, " "))};
+    all.insert(all.end(), steps.begin(), steps.end());
+    return all;
+}
 
 Conformance load_conformance(const Catalogue& catalogue) {
     Conformance conformance;

@@ -18,19 +18,38 @@ struct Row {
     std::vector<std::string> faults; ///< that break it and were noticed by one of the cases
 };
 
-std::vector<Row> rows(const Requirements& requirements, const Conformance& conformance,
-                      const Detection& detection) {
-    std::vector<Row> all;
-    for (const auto& [id, requirement] : requirements) {
-        if (requirement.bound == Bound::client) {
-            continue;
-        }
-        Row row{&requirement, {}, {}};
+/// True if the statement is none for this side.
+bool foreign(const Requirement& requirement, Bound side) {
+    return requirement.bound != Bound::both && requirement.bound != side;
+}
+
+/// The cases of a side that test a statement.
+std::set<std::string> cases_for(const std::string& id, const Conformance& conformance, Bound side) {
+    std::set<std::string> names;
+    if (side == Bound::server) {
         for (const ServerCase& made : conformance.server_cases) {
             if (made.requirements().contains(id)) {
-                row.cases.insert(made.name);
+                names.insert(made.name);
             }
         }
+        return names;
+    }
+    for (const ClientCase& item : conformance.client_cases) {
+        if (std::ranges::find(item.tests, id) != item.tests.end()) {
+            names.insert(item.name);
+        }
+    }
+    return names;
+}
+
+std::vector<Row> rows(const Requirements& requirements, const Conformance& conformance,
+                      const Detection& detection, Bound side) {
+    std::vector<Row> all;
+    for (const auto& [id, requirement] : requirements) {
+        if (foreign(requirement, side)) {
+            continue;
+        }
+        Row row{&requirement, cases_for(id, conformance, side), {}};
         for (const ListedFault& fault : detection.faults) {
             if (detection.shows(fault, id, row.cases)) {
                 row.faults.push_back(fault.name);
@@ -53,6 +72,10 @@ std::pair<std::size_t, std::size_t> share(const std::vector<Row>& all) {
     return {testable, covered};
 }
 
+std::string_view name_of(Bound side) {
+    return side == Bound::client ? "client" : "server";
+}
+
 unsigned percent(std::size_t part, std::size_t whole) {
     return whole == 0 ? 100 : static_cast<unsigned>(100 * part / whole);
 }
@@ -60,29 +83,34 @@ unsigned percent(std::size_t part, std::size_t whole) {
 } // namespace
 
 std::string coverage_line(const Requirements& requirements, const Conformance& conformance,
-                          const Detection& detection) {
-    const auto [testable, covered] = share(rows(requirements, conformance, detection));
+                          const Detection& detection, Bound side) {
+    const auto [testable, covered] = share(rows(requirements, conformance, detection, side));
     return fmt::format(
-        "{} of {} statements for servers that can be tested from outside have a case that a fault makes "
+        "{} of {} statements for {}s that can be tested from outside have a case that a fault makes "
         "fail ({}%)",
-        covered, testable, percent(covered, testable));
+        covered, testable, name_of(side), percent(covered, testable));
 }
 
 std::string coverage_markdown(const Requirements& requirements, const Conformance& conformance,
-                              const Detection& detection) {
-    const std::vector<Row> all = rows(requirements, conformance, detection);
+                              const Detection& detection, Bound side) {
+    const std::vector<Row> all = rows(requirements, conformance, detection, side);
     std::map<std::string, std::vector<Row>> sections;
     for (const Row& row : all) {
         sections[fmt::format("{}, {}", row.requirement->document, row.requirement->section)].push_back(row);
     }
+    const bool client = side == Bound::client;
     std::string text =
-        "# Statements, cases and faults\n\n"
-        "Made by `nbd-interop check --self --coverage docs/conformance-coverage.md`; do not "
-        "edit. A fault stands in a row if a case failed for this statement when the "
-        "reference server had the fault, or if it is the fault's own statement and one of the "
-        "row's cases noticed it. Where no case is named [the wire judge](wire-judge.md), which looks on in "
-        "all of them, noticed it.\n\n" +
-        coverage_line(requirements, conformance, detection) +
+        fmt::format("# Statements, cases and faults{}\n\n"
+                    "Made by `nbd-interop check --self {}`; do not "
+                    "edit. A fault stands in a row if a case failed for this statement when the "
+                    "reference {} had the fault, or if it is the fault's own statement and one of the "
+                    "row's cases noticed it. Where no case is named [the wire judge](wire-judge.md), which "
+                    "looks on in all of them, noticed it.\n\n",
+                    client ? ": clients" : "",
+                    client ? "--client --coverage docs/client-coverage.md"
+                           : "--coverage docs/conformance-coverage.md",
+                    name_of(side)) +
+        coverage_line(requirements, conformance, detection, side) +
         ".\n\n| section | statements | testable | covered |\n| --- | --- | --- | --- |\n";
     for (const auto& [section, members] : sections) {
         const auto [testable, covered] = share(members);
@@ -107,17 +135,16 @@ std::string coverage_markdown(const Requirements& requirements, const Conformanc
 }
 
 std::set<std::string> shown_by(const Sighting& sighting, const Requirements& requirements,
-                               const Conformance& conformance, const Detection& detection) {
+                               const Conformance& conformance, const Detection& detection, Bound side) {
     std::set<std::string> statements = sighting.broken;
-    const auto made = std::ranges::find(conformance.server_cases, sighting.made, &ServerCase::name);
     const ListedFault* const fault = find(detection.faults, sighting.fault);
-    if (fault != nullptr && made != conformance.server_cases.end() && !sighting.aside &&
-        made->requirements().contains(fault->requirement)) {
+    if (fault != nullptr && !sighting.aside &&
+        cases_for(fault->requirement, conformance, side).contains(sighting.made)) {
         statements.insert(fault->requirement);
     }
     std::erase_if(statements, [&](const std::string& id) {
         const auto known = requirements.find(id);
-        return known == requirements.end() || known->second.bound == Bound::client ||
+        return known == requirements.end() || foreign(known->second, side) ||
                !known->second.untestable.empty();
     });
     return statements;

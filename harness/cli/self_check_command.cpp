@@ -36,22 +36,66 @@ void print_list(const std::string& title, const std::vector<std::string>& lines)
     }
 }
 
-/// The cases for clients on the faults of the reference client.
-int check_clients(const CommonOptions& common, const Catalogue& catalogue,
-                  const check::Conformance& conformance, Workspace& workspace) {
-    const check::ClientSuite suite = make_client_suite(common, catalogue, workspace);
-    const check::SelfTable table = check::check_clients_themselves(suite, conformance.client_cases);
-    std::size_t unnoticed = 0;
-    for (const check::SelfRow& row : table.rows) {
-        fmt::print("{:<34} {:<28} {}\n", row.fault.name, row.fault.requirement,
-                   row.noticed.empty() ? "nobody noticed" : fmt::format("{}", fmt::join(row.noticed, ", ")));
-        unnoticed += row.noticed.empty() ? 1U : 0U;
+/// Shows how far a search is.
+class SearchProgress {
+  public:
+    void operator()(std::string_view what, std::size_t done, std::size_t of) {
+        if (shown_ != what) {
+            progress_.emplace(of, std::string(what), false);
+            shown_ = what;
+        }
+        progress_->advance(done);
     }
-    print_list("Cases that noticed no fault", table.untripped);
-    fmt::print("{} of {} faults noticed, {} of {} cases noticed some\n", table.rows.size() - unnoticed,
-               table.rows.size(), conformance.client_cases.size() - table.untripped.size(),
-               conformance.client_cases.size());
-    return table.whole() ? exit_ok : exit_red;
+
+  private:
+    std::optional<Progress> progress_;
+    std::string shown_;
+};
+
+/// Prints and writes what came of it.
+int conclude(const SelfCheckOptions& options, const Catalogue& catalogue,
+             const check::Conformance& conformance, const check::Detection& detection) {
+    const Bound side = options.client ? Bound::client : Bound::server;
+    const std::string program = options.client ? "nbd-resize-client" : "nbd-resize-server";
+    if (detection.faults.empty()) {
+        throw SelectionError(
+            fmt::format("check --self: --fault selects no fault; {} --list-faults names them", program));
+    }
+    if (options.verbose) {
+        print_table(detection);
+    }
+    if (!options.coverage.empty()) {
+        reports::write_text_file(
+            options.coverage, check::coverage_markdown(catalogue.requirements, conformance, detection, side));
+    }
+    if (!options.plan.empty()) {
+        check::DetectionPlan plan = conformance.plan;
+        (options.client ? plan.clients : plan.servers) =
+            check::thin_out(detection, [&](const check::Sighting& sighting) {
+                return check::shown_by(sighting, catalogue.requirements, conformance, detection, side);
+            });
+        reports::write_text_file(options.plan, check::plan_text(plan));
+    }
+    const bool all_faults = options.faults.empty();
+    const std::vector<std::string> unnoticed = detection.unnoticed_faults();
+    const std::vector<std::string> idle = all_faults ? detection.idle_cases() : std::vector<std::string>{};
+    print_list(options.client ? "Cases that did not pass with the sound reference client"
+                              : "Cases that did not pass on the sound reference server",
+               detection.unsound);
+    print_list(options.client ? "Cases that the reference client can carry out on no errand"
+                              : "Cases that no configuration of the reference server can carry out",
+               detection.never_run);
+    print_list("Faults that no case noticed", unnoticed);
+    print_list("Cases that noticed no fault", idle);
+    fmt::print("{} runs of cases; {} of {} faults noticed, {} of {} cases noticed some\n", detection.runs,
+               detection.faults.size() - unnoticed.size(), detection.faults.size(),
+               detection.cases.size() - idle.size(), detection.cases.size());
+    if (all_faults) {
+        fmt::print("{}\n", check::coverage_line(catalogue.requirements, conformance, detection, side));
+    }
+    return detection.unsound.empty() && detection.never_run.empty() && unnoticed.empty() && idle.empty()
+               ? exit_ok
+               : exit_red;
 }
 
 } // namespace
@@ -62,61 +106,29 @@ int self_check_command(const CommonOptions& common, const SelfCheckOptions& opti
     const Catalogue catalogue = load_catalogue(common.scenarios);
     const check::Conformance conformance = check::load_conformance(catalogue);
     Workspace workspace;
+    SearchProgress progress;
+    const auto show = [&](std::string_view what, std::size_t done, std::size_t of) {
+        progress(what, done, of);
+    };
+    const unsigned jobs = std::max(2U, std::thread::hardware_concurrency());
     if (options.client) {
-        return check_clients(common, catalogue, conformance, workspace);
+        const check::ClientSuite suite = make_client_suite(common, catalogue, workspace);
+        const check::ClientSelfOptions self{
+            options.faults, jobs,
+            options.search ? std::vector<check::PlannedTrial>{} : conformance.plan.clients, show};
+        return conclude(options, catalogue, conformance,
+                        check::check_clients_themselves(suite, conformance, self));
     }
     check::SelfOptions self;
     self.server = common.programs / "nbd-resize-server";
     self.faults = options.faults;
-    self.jobs = std::max(2U, std::thread::hardware_concurrency());
+    self.jobs = jobs;
     if (!options.search) {
         self.plan = conformance.plan.servers;
     }
-    std::optional<Progress> progress;
-    std::string shown;
-    self.progress = [&](std::string_view what, std::size_t done, std::size_t of) {
-        if (shown != what) {
-            progress.emplace(of, std::string(what), false);
-            shown = what;
-        }
-        progress->advance(done);
-    };
-    const check::Detection detection =
-        check::check_servers(conformance, catalogue.requirements, workspace, self);
-    if (detection.faults.empty()) {
-        throw SelectionError(
-            "check --self: --fault selects no fault; nbd-resize-server --list-faults names them");
-    }
-    if (options.verbose) {
-        print_table(detection);
-    }
-    if (!options.coverage.empty()) {
-        reports::write_text_file(options.coverage,
-                                 check::coverage_markdown(catalogue.requirements, conformance, detection));
-    }
-    if (!options.plan.empty()) {
-        check::DetectionPlan plan = conformance.plan;
-        plan.servers = check::thin_out(detection, [&](const check::Sighting& sighting) {
-            return check::shown_by(sighting, catalogue.requirements, conformance, detection);
-        });
-        reports::write_text_file(options.plan, check::plan_text(plan));
-    }
-    const bool all_faults = options.faults.empty();
-    const std::vector<std::string> unnoticed = detection.unnoticed_faults();
-    const std::vector<std::string> idle = all_faults ? detection.idle_cases() : std::vector<std::string>{};
-    print_list("Cases that did not pass on the sound reference server", detection.unsound);
-    print_list("Cases that no configuration of the reference server can carry out", detection.never_run);
-    print_list("Faults that no case noticed", unnoticed);
-    print_list("Cases that noticed no fault", idle);
-    fmt::print("{} runs of cases; {} of {} faults noticed, {} of {} cases noticed some\n", detection.runs,
-               detection.faults.size() - unnoticed.size(), detection.faults.size(),
-               detection.cases.size() - idle.size(), detection.cases.size());
-    if (all_faults) {
-        fmt::print("{}\n", check::coverage_line(catalogue.requirements, conformance, detection));
-    }
-    return detection.unsound.empty() && detection.never_run.empty() && unnoticed.empty() && idle.empty()
-               ? exit_ok
-               : exit_red;
+    self.progress = show;
+    return conclude(options, catalogue, conformance,
+                    check::check_servers(conformance, catalogue.requirements, workspace, self));
 }
 
 } // namespace harness

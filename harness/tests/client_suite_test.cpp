@@ -151,19 +151,58 @@ TEST_F(ClientSuiteTest, NeedsNoUnixSocket) {
     EXPECT_EQ(run()["check/accepts-nonsense"].verdict, Verdict::pass);
 }
 
-TEST_F(ClientSuiteTest, ShowsWhichCaseNoticesWhichFault) {
-    requirements_["REQUEST-MAGIC"] = {"REQUEST-MAGIC", "S", Level::must, Bound::client, "t", "", "", ""};
-    cases_.resize(1);
-    cases_.front().tests = {"REQUEST-MAGIC"};
-    cases_.front().server = {};
-    cases_.front().wants = ClientCase::Wants::tolerates;
-    const SelfTable table = check_clients_themselves(suite_, cases_);
-    const auto row = std::ranges::find_if(
-        table.rows, [](const SelfRow& one) { return one.fault.name == "request-magic"; });
-    ASSERT_NE(row, table.rows.end());
-    EXPECT_THAT(row->noticed, ::testing::ElementsAre("accepts-nonsense"));
-    EXPECT_THAT(table.untripped, ::testing::IsEmpty());
-    EXPECT_FALSE(table.whole()) << "other faults have no case here";
+/// One case that the client's requests are well-formed, and two errands.
+class ClientSelfTest : public ClientSuiteTest {
+  protected:
+    ClientSelfTest() {
+        requirements_["REQUEST-MAGIC"] = {"REQUEST-MAGIC", "S", Level::must, Bound::client, "t", "", "", ""};
+        cases_.resize(1);
+        cases_.front().tests = {"REQUEST-MAGIC"};
+        cases_.front().server = {};
+        cases_.front().wants = ClientCase::Wants::tolerates;
+        conformance_.client_cases = cases_;
+        conformance_.errands = {{"list", {"list", "{uri}"}, {}},
+                                {"driven",
+                                 {"--replies", "simple"},
+                                 {R"({"id":1,"op":"connect","uri":"{uri}"})",
+                                  R"({"id":2,"op":"read","offset":99999999,"length":1,"into":"{file}"})",
+                                  R"({"id":3,"op":"disconnect"})"}}};
+    }
+
+    Detection look() { return check_clients_themselves(suite_, conformance_, options_); }
+
+    Conformance conformance_;
+    ClientSelfOptions options_;
+};
+
+TEST_F(ClientSelfTest, FindsOutWhichCaseNoticesWhichFault) {
+    options_.faults = {"request-magic"};
+    const Detection found = look();
+    EXPECT_THAT(found.noticed("request-magic"), ::testing::ElementsAre("accepts-nonsense"));
+    ASSERT_EQ(found.sightings().size(), 1U);
+    EXPECT_EQ(found.sightings().front().on, "driven") << "the other one sends no request";
+    EXPECT_THAT(found.sightings().front().broken, ::testing::Contains("REQUEST-MAGIC"));
+    EXPECT_THAT(found.unnoticed_faults(), ::testing::IsEmpty());
+}
+
+TEST_F(ClientSelfTest, TellsWhatNobodyNotices) {
+    options_.faults = {"trim-not-offered"};
+    EXPECT_THAT(look().unnoticed_faults(), ::testing::ElementsAre("trim-not-offered"));
+}
+
+TEST_F(ClientSelfTest, CarriesOutAPlan) {
+    options_.faults = {"request-magic"};
+    options_.plan = {{"request-magic", "driven", {"accepts-nonsense", "gone"}},
+                     {"gone", "list", {"accepts-nonsense"}}};
+    const Detection found = look();
+    EXPECT_EQ(found.runs, 1U);
+    EXPECT_EQ(found.sightings().size(), 1U);
+}
+
+TEST(ClientErrand, GivesTheCommandOfAProgram) {
+    const ClientErrand errand{"size", {"size", "{uri}"}, {}};
+    EXPECT_THAT(errand.command("/bin", "two-forms"),
+                ::testing::ElementsAre("/bin/nbd-resize-client", "--fault", "two-forms", "size", "{uri}"));
 }
 
 TEST(ResidentMemory, IsKnownOfThisProcess) {

@@ -243,6 +243,19 @@ void finish(Side& side, bool flush) {
     side.session->disconnect();
 }
 
+/// Leaves a side that goes on although a request has failed: once all others are answered.
+void leave(Side& side) {
+    if (!side.session) {
+        return;
+    }
+    try {
+        side.session->disconnect();
+    } catch (const Failure&) {
+        // What has failed first is what people are told.
+        side.session->drop();
+    }
+}
+
 } // namespace
 
 void copy(const Settings& settings, const CopyArguments& arguments) {
@@ -261,7 +274,15 @@ void copy(const Settings& settings, const CopyArguments& arguments) {
                   source.file ? extents_of(*source.file) : extents_of(source.session->connection(0)));
     Progress progress(source.size, !settings.quiet);
     Copier copier(source, destination, plan, arguments, progress);
-    copier.run();
+    try {
+        copier.run();
+    } catch (const Failure& failure) {
+        if (failure.kind() == FailureKind::server) {
+            leave(destination);
+            leave(source);
+        }
+        throw;
+    }
     finish(destination, arguments.flush);
     finish(source, false);
     progress.clear();
