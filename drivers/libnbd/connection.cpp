@@ -105,9 +105,11 @@ void throw_error_of(const Requests& requests) {
 } // namespace
 
 Connection::Connection(const LibnbdOptions& options, const std::string& uri)
-  : options_(options) {
+  : options_(options)
+  , uri_(uri) {
     handles_.push_back(std::make_unique<Handle>(options, uri, Until::transmission));
     info_ = handles_.front()->info();
+    held_ = info_.size.value_or(0);
     if (handles_.front()->promises_multi_conn())
         while (handles_.size() < options.connections)
             handles_.push_back(std::make_unique<Handle>(options, uri, Until::transmission));

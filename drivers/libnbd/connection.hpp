@@ -19,6 +19,11 @@ class Connection {
     Connection(const LibnbdOptions& options, const std::string& uri);
 
     [[nodiscard]] ExportInfo info() const { return info_; }
+    [[nodiscard]] const std::string& uri() const { return uri_; }
+
+    /// The size that the export is held to have: the one of the handshake, until something newer is known.
+    [[nodiscard]] std::uint64_t held() const { return held_; }
+    void hold(std::uint64_t size) { held_ = size; }
 
     /// Submits the requests of `step` without waiting for anything. `requests` has room for `count` outcomes
     /// and, for a read or a write, `count * length` bytes.
@@ -47,7 +52,9 @@ class Connection {
     std::vector<std::unique_ptr<Handle>> handles_;
     std::vector<Handle*> pointers_;
     std::size_t turn_ = 0;
+    std::string uri_;
     ExportInfo info_;
+    std::uint64_t held_ = 0; ///< bytes
 };
 
 } // namespace driver

@@ -173,6 +173,8 @@ void Handle::configure(bool full_info) {
         expect_success(nbd_add_meta_context(get(), LIBNBD_CONTEXT_BASE_ALLOCATION));
     if (!options_.strict)
         expect_success(nbd_set_strict_mode(get(), lenient));
+    else if (options_.grow == GrowBy::plain)
+        expect_success(nbd_set_strict_mode(get(), nbd_get_strict_mode(get()) & ~LIBNBD_STRICT_BOUNDS));
     if (full_info)
         expect_success(nbd_set_full_info(get(), true));
 }

@@ -1,6 +1,7 @@
 #include "drivers/libnbd/library.hpp"
 
 #include "drivers/libnbd/connection.hpp"
+#include "drivers/libnbd/resizing.hpp"
 
 #include <fmt/format.h>
 #include <libnbd.h>
@@ -55,8 +56,8 @@ LibnbdLibrary::~LibnbdLibrary() {
 Hello LibnbdLibrary::hello() const {
     Hello hello{"libnbd",
                 libnbd_version(),
-                {"connect", "info", "list", "read", "write", "zero", "trim", "cache", "flush", "map",
-                 "disconnect", "finish"},
+                {"connect", "info", "list", "read", "write", "zero", "trim", "cache", "flush", "map", "grow",
+                 "learn", "disconnect", "finish"},
                 {}};
     for (const FlagName& flag : flag_names)
         hello.flags.emplace_back(flag.name);
@@ -149,6 +150,14 @@ void LibnbdLibrary::flush(const Flush& step) {
 
 std::vector<Extent> LibnbdLibrary::map(const Map& step) {
     return find(step.connection)->map(step);
+}
+
+HeldSize LibnbdLibrary::grow(const Grow& step) {
+    return driver::grow(*find(step.connection), options_, step.to);
+}
+
+HeldSize LibnbdLibrary::learn(const Learn& step) {
+    return driver::learn(*find(step.connection), options_);
 }
 
 void LibnbdLibrary::disconnect(const Disconnect& step) {

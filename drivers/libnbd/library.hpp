@@ -36,6 +36,8 @@ class LibnbdLibrary : public Library {
     std::unique_ptr<Batch> cache(const Transfer& step) override;
     void flush(const Flush& step) override;
     std::vector<Extent> map(const Map& step) override;
+    HeldSize grow(const Grow& step) override;
+    HeldSize learn(const Learn& step) override;
     void disconnect(const Disconnect& step) override;
     void idle() override;
 

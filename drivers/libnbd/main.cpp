@@ -36,14 +36,27 @@ void add_options(CLI::App& app, driver::LibnbdOptions& options) {
     };
     add_switch("--no-structured-replies", options.structured_replies, false,
                "Do not ask for structured replies");
-#ifdef LIBNBD_HAVE_NBD_SET_REQUEST_EXTENDED_HEADERS
-    add_switch("--no-extended-headers", options.extended_headers, false, "Do not ask for extended headers");
-#endif
+    add_switch("--no-extended-headers", options.extended_headers, false,
+               "Do not ask for extended headers, where this libnbd knows them");
     add_switch("--no-meta-context", options.meta_context, false, "Do not ask for base:allocation");
     add_switch("--opt-mode", options.opt_mode, true,
                "Connect by NBD_OPT_INFO, then NBD_OPT_GO, as separate calls");
     add_switch("--strict-off", options.strict, false,
                "Send requests that break the rules, such as past the end, instead of refusing them");
+    const std::map<std::string, driver::GrowBy> growing{{"none", driver::GrowBy::none},
+                                                        {"plain", driver::GrowBy::plain}};
+    app.add_option(
+           "--grow", options.grow,
+           "How to make an export longer (live resize): none (the default), plain: by a write past the "
+           "end, which libnbd then lets through")
+        ->transform(CLI::CheckedTransformer(growing).description(""))
+        ->type_name("HOW");
+    const std::map<std::string, driver::LearnBy> learning{{"none", driver::LearnBy::none},
+                                                          {"reconnect", driver::LearnBy::reconnect}};
+    app.add_option("--learn", options.learn,
+                   "How to learn a new size: none (the default), reconnect: by a second connection")
+        ->transform(CLI::CheckedTransformer(learning).description(""))
+        ->type_name("HOW");
     const std::map<std::string, std::uint32_t> handshake_flags{
         {"none", 0},
         {"fixed-newstyle", LIBNBD_HANDSHAKE_FLAG_FIXED_NEWSTYLE},

@@ -116,6 +116,7 @@ struct ClientVariant {
     std::vector<std::string> read_only; ///< {read-only} where the export is read-only
     std::map<std::string, std::string> env;
     Facts traits;
+    std::string cannot; ///< why it cannot take part at all; empty if it can
 };
 
 /// A server or a client under test.

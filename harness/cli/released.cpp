@@ -37,7 +37,7 @@ const std::map<std::string, std::string>& suite_folders() {
 void check_options(const ReleasedSuite& suite, const RunOptions& options) {
     const bool server = suite.configured == Side::server;
     const auto& chosen = server ? options.selection.servers : options.selection.clients;
-    if (!chosen.empty()) {
+    if (!chosen.empty() && suite.peers.size() == 1) {
         throw SelectionError(fmt::format("--{0} {1}: the suite {2} has one {0}; --knob selects its "
                                          "configurations",
                                          server ? "server" : "client", chosen.front(), suite.name));
@@ -91,6 +91,8 @@ void run_released(const std::string& name, const Catalogue& base, const Versions
     if (released.empty()) {
         released = suite.released;
     }
+    auto& configured = clients ? selection.servers : selection.clients;
+    configured = clients ? options.selection.servers : options.selection.clients;
     selection.scenarios = options.selection.scenarios;
     selection.pairs = Pairs::all;
     std::vector<Case> cases = make_cases(suite.catalogue, selection);
@@ -118,9 +120,19 @@ void run_released(const std::string& name, const Catalogue& base, const Versions
                           std::back_inserter(run.stale));
     }
     remove_dull_logs(options.out, results);
-    run.tables.push_back(released_table(results, suite.configured, suite.title, suite.about));
-    std::ranges::move(roll_up(std::move(results), suite.configured, options.junit_members),
-                      std::back_inserter(run.cases));
+    for (const std::string& peer : suite.peers) {
+        std::vector<reports::CaseResult> its = taken_out(results, suite.configured, peer);
+        const Peer& configured_peer = *suite.catalogue.peer(peer, clients ? "server" : "client");
+        if (its.empty()) {
+            continue;
+        }
+        const bool only = suite.peers.size() == 1;
+        run.tables.push_back(released_table(
+            its, suite.configured,
+            only ? suite.title : fmt::format("{}: {}", suite.title, configured_peer.title), suite.about));
+        std::ranges::move(roll_up(std::move(its), suite.configured, options.junit_members),
+                          std::back_inserter(run.cases));
+    }
     quote_deviations(suite.catalogue.deviations, run);
 }
 

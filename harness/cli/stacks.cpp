@@ -101,17 +101,6 @@ Versions find_more(const StackSuite& suite, const CommonOptions& common, const V
     return all;
 }
 
-/// Those of a server, which the others are left without.
-std::vector<reports::CaseResult> taken_out(std::vector<reports::CaseResult>& results,
-                                           const std::string& server) {
-    const auto first = std::ranges::stable_partition(
-        results, [&](const reports::CaseResult& result) { return result.server.name != server; });
-    std::vector<reports::CaseResult> its(std::make_move_iterator(first.begin()),
-                                         std::make_move_iterator(first.end()));
-    results.erase(first.begin(), first.end());
-    return its;
-}
-
 } // namespace
 
 bool is_stack_suite(const std::string& name) {
@@ -153,7 +142,7 @@ void run_stacks(const std::string& name, const Catalogue& base, const Versions& 
     // The configurations of a server that grows are many, and what came out alike becomes one.
     std::vector<reports::CaseResult> rolled_up;
     for (const GrowingServer& growing : suite.growing) {
-        std::vector<reports::CaseResult> its = taken_out(results, growing.name);
+        std::vector<reports::CaseResult> its = taken_out(results, Side::server, growing.name);
         if (its.empty()) {
             continue;
         }

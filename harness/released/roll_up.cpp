@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <set>
@@ -97,6 +98,14 @@ std::string listed_in(const CaseResult& result) {
 }
 
 } // namespace
+
+std::vector<CaseResult> taken_out(std::vector<CaseResult>& cases, Side configured, const std::string& peer) {
+    const auto first = std::ranges::stable_partition(
+        cases, [&](CaseResult& result) { return configured_peer(result, configured).name != peer; });
+    std::vector<CaseResult> its(std::make_move_iterator(first.begin()), std::make_move_iterator(first.end()));
+    cases.erase(first.begin(), first.end());
+    return its;
+}
 
 std::vector<CaseResult> roll_up(std::vector<CaseResult> cases, Side configured, bool members) {
     using Key = std::tuple<reports::PeerId, std::string, Verdict, std::string>;

@@ -11,6 +11,10 @@
 
 namespace harness {
 
+/// The cases with this peer on the configured side, which the others are left without.
+[[nodiscard]] std::vector<reports::CaseResult> taken_out(std::vector<reports::CaseResult>& cases,
+                                                         Side configured, const std::string& peer);
+
 /// The cases of released peers with a configured one on this side. Those of a released peer and a scenario
 /// that passed become one, and those that were unsupported, or deviated as is listed, for the same reason; it
 /// says for how many configurations it stands and counts what they observed. Every other case stays one of

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 namespace harness {
@@ -131,6 +132,68 @@ void configure_server(Peer& peer, const VariantPer& per, const Knobs& knobs, con
                               });
 }
 
+/// One more configured client: what each value of each knob is for it.
+struct PartlyConfigured {
+    struct Value {
+        std::vector<std::string> args; ///< options of its program
+        std::string lacks;             ///< or why it has no such thing
+    };
+    Peer peer;
+    std::map<std::string, std::map<std::string, Value>> knobs; ///< by name and value
+};
+
+PartlyConfigured read_more(const YamlNode& node, const std::filesystem::path& folder, const Knobs& knobs,
+                           const FactVocabulary& facts) {
+    YamlMap map = node.map();
+    PartlyConfigured more;
+    const YamlNode file = map.required("peer");
+    more.peer = load_peer(YamlNode::load(folder / file.text()), facts);
+    if (more.peer.role != role_of(Side::client)) {
+        file.fail("this peer is no client");
+    }
+    YamlMap by_knob = map.required("knobs").map();
+    for (const Knob& knob : knobs.of(Side::client)) {
+        YamlMap values = by_knob.required(knob.name).map();
+        for (const std::string& value : knob.values) {
+            const YamlNode what = values.required(value);
+            PartlyConfigured::Value& entry = more.knobs[knob.name][value];
+            if (what.is_list()) {
+                entry.args = what.texts();
+            } else {
+                entry.lacks = what.text();
+            }
+        }
+        values.finish();
+    }
+    by_knob.finish();
+    map.finish();
+    return more;
+}
+
+/// Makes its variants; one that lacks something cannot take part, and says why.
+Peer configured(const PartlyConfigured& more, const Knobs& knobs, const KnobSelection& selection) {
+    Peer peer = more.peer;
+    VariantPer same;
+    const Knob& any = knobs.of(Side::client).front();
+    same.knob = any.name;
+    for (const std::string& value : any.values) {
+        same.variants[value] = peer.clients.front().name;
+    }
+    peer.clients =
+        configured(peer.clients, same, knobs, Side::client, selection,
+                   [&](ClientVariant& variant, std::size_t configuration) {
+                       for (const Knob& knob : knobs.of(Side::client)) {
+                           const auto& value = more.knobs.at(knob.name).at(
+                               knobs.value(Side::client, configuration, knob.name));
+                           variant.args.insert(variant.args.end(), value.args.begin(), value.args.end());
+                           if (variant.cannot.empty()) {
+                               variant.cannot = value.lacks;
+                           }
+                       }
+                   });
+    return peer;
+}
+
 /// Makes a client's variants: the configuration is options of the program, --KNOB=VALUE.
 void configure_client(Peer& peer, const VariantPer& per, const Knobs& knobs, const KnobSelection& selection) {
     peer.clients =
@@ -198,13 +261,32 @@ ReleasedSuite load_released_suite(const std::filesystem::path& file, const Catal
     } else {
         configure_client(peer, per, knobs, selection);
     }
+    std::vector<Peer> peers{std::move(peer)};
+    map.optional("more", [&](const YamlNode& list) {
+        if (side != Side::client) {
+            list.fail_at_key("only clients can have a part of the knobs");
+        }
+        for (const YamlNode& node : list.list()) {
+            const PartlyConfigured more = read_more(node, file.parent_path(), knobs, suite.catalogue.facts);
+            // Faults are the reference's.
+            if (selection.faults.empty()) {
+                peers.push_back(configured(more, knobs, selection));
+            }
+        }
+    });
+    for (const Peer& each : peers) {
+        suite.peers.push_back(each.name);
+    }
     std::erase_if(suite.catalogue.peers, [&](const Peer& other) { return other.role == role_of(side); });
 
-    map.optional("others", [&](const YamlNode& name) {
-        suite.catalogue.peers = {
-            load_peer(YamlNode::load(file.parent_path() / name.text()), suite.catalogue.facts)};
-        if (suite.catalogue.peers.front().role != role_of(other_side(side))) {
-            name.fail(fmt::format("this peer is no {}", role_of(other_side(side))));
+    map.optional("others", [&](const YamlNode& names) {
+        suite.catalogue.peers.clear();
+        for (const YamlNode& name : names.list()) {
+            suite.catalogue.peers.push_back(
+                load_peer(YamlNode::load(file.parent_path() / name.text()), suite.catalogue.facts));
+            if (suite.catalogue.peers.back().role != role_of(other_side(side))) {
+                name.fail(fmt::format("this peer is no {}", role_of(other_side(side))));
+            }
         }
     });
     const YamlNode released = map.required("released");
@@ -213,7 +295,8 @@ ReleasedSuite load_released_suite(const std::filesystem::path& file, const Catal
     suite.catalogue.scenarios =
         load_scenarios(YamlNode::load(file.parent_path() / map.required("scenarios").text()),
                        suite.catalogue.facts, suite.catalogue.requirements);
-    suite.catalogue.peers.insert(suite.catalogue.peers.begin(), std::move(peer));
+    suite.catalogue.peers.insert(suite.catalogue.peers.begin(), std::make_move_iterator(peers.begin()),
+                                 std::make_move_iterator(peers.end()));
     suite.catalogue.deviations.clear();
     map.optional("deviations", [&](const YamlNode& name) {
         suite.catalogue.deviations =

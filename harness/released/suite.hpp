@@ -15,14 +15,15 @@
 namespace harness {
 
 /// A suite, made into a catalogue of its own: the released peers of the project's catalogue on one side, or a
-/// peer of the suite in their place, and on the other one peer, each variant of which is a configuration of
-/// the knobs.
+/// peers of the suite in their place, and on the other one peer, each variant of which is a configuration of
+/// the knobs; perhaps more of them, which have a part of the knobs.
 struct ReleasedSuite {
     std::string name; ///< "resize-clients"
     std::string title;
     std::string about;                 ///< who takes part, for the table
     Side configured = Side::server;    ///< whose knobs are set
     std::vector<std::string> released; ///< patterns of those who take part unless the user chooses others
+    std::vector<std::string> peers;    ///< names of those that are configured, at least one
     Catalogue catalogue;
 };
 

@@ -149,6 +149,9 @@ std::string inexpressible_step(const Case& item, const Step& step) {
 
 std::string inexpressible(const Case& item) {
     const Scenario& scenario = *item.scenario;
+    if (!item.client->cannot.empty()) {
+        return item.client->cannot;
+    }
     for (const Step& step : scenario.steps) {
         if (is_client_operation(step.kind)) {
             if (std::string why = inexpressible_step(item, step); !why.empty()) {

@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -207,9 +208,57 @@ TEST(ServerSuiteTest, HasAVariantForEachConfiguration) {
                 HasSubstr("released servers have no knobs"));
 }
 
+TEST(ServerSuiteTest, AClientMayHaveAPartOfTheKnobs) {
+    const ReleasedSuite suite = load(1, {}, project / "resize/servers/suite.yaml");
+    EXPECT_THAT(suite.peers, ElementsAre("reference-client", "libnbd"));
+    const Peer& libnbd = *suite.catalogue.peer("libnbd", "client");
+    EXPECT_THAT(libnbd.clients, SizeIs(120));
+    std::size_t can = 0;
+    for (const ClientVariant& variant : libnbd.clients) {
+        const std::string& grow = variant.traits.at("knob.grow");
+        const std::string& learn = variant.traits.at("knob.learn");
+        const bool ordinary = variant.traits.at("knob.ask") == "none" &&
+                              (grow == "none" || grow == "plain") &&
+                              (learn == "none" || learn == "reconnect");
+        EXPECT_EQ(variant.cannot.empty(), ordinary) << variant.name;
+        EXPECT_EQ(std::ranges::count(variant.args, "--grow=plain"), grow == "plain") << variant.name;
+        EXPECT_EQ(std::ranges::count(variant.args, "--learn=reconnect"), learn == "reconnect")
+            << variant.name;
+        can += ordinary ? 1 : 0;
+    }
+    EXPECT_EQ(can, 3U * 2U * 2U);
+}
+
+TEST(ServerSuiteTest, AClientWithAPartOfTheKnobsHasToSayAllOfThem) {
+    struct Mistake {
+        const char* from;
+        const char* to;
+        const char* message;
+    };
+    for (const Mistake& mistake : {
+             Mistake{"      plain: [--grow=plain]\n", "", "'plain' is missing"},
+             Mistake{"      none: []\n      reconnect:", "      none: []\n      never: []\n      reconnect:",
+                     "never"},
+             Mistake{"    grow:\n      none: []", "    grew:\n      none: []", "'grow' is missing"},
+             Mistake{"- peer: libnbd.yaml", "- peer: server.yaml", "this peer is no client"},
+         }) {
+        TempCatalogue files;
+        for (const char* name :
+             {"suite.yaml", "client.yaml", "libnbd.yaml", "scenarios.yaml", "deviations.yaml"}) {
+            files.write(name, read_file(project / "resize/servers" / name));
+        }
+        files.replace("suite.yaml", mistake.from, mistake.to);
+        files.write("server.yaml", read_file(project / "peers/nbd-server.yaml"));
+        EXPECT_THAT(message_of<CatalogueError>([&] { (void)load(1, {}, files.path() / "suite.yaml"); }),
+                    HasSubstr(mistake.message))
+            << mistake.to;
+    }
+}
+
 TEST(PairSuiteTest, HasItsOwnClients) {
     const ReleasedSuite suite = load(1, {}, project / "resize/pairs/suite.yaml");
-    ASSERT_THAT(suite.catalogue.peers, SizeIs(2));
+    ASSERT_THAT(suite.catalogue.peers, SizeIs(3));
+    EXPECT_EQ(suite.catalogue.peers[2].name, "libnbd");
     EXPECT_THAT(suite.catalogue.peers[0].servers, SizeIs(531));
     EXPECT_THAT(suite.catalogue.peers[1].variant_names(), ElementsAre("default", "plain", "flagged"));
 }
@@ -270,14 +319,33 @@ class ReleasedServers : public ReleasedRun {
 };
 
 TEST_F(ReleasedServers, PassWithAnHonestClient) {
-    const reports::RunResult result = run({"--every", "7"});
+    const reports::RunResult result = run({"--every", "7", "--client", "reference-client"});
     EXPECT_EQ(status_, 0) << log();
     EXPECT_THAT(result.tables, SizeIs(1));
-    EXPECT_THAT(result.cases, SizeIs(4));
+    EXPECT_THAT(result.cases, SizeIs(5));
     for (const CaseResult& item : result.cases) {
-        // One scenario is for servers that grow.
-        const Verdict wanted = item.scenario == "knobs-gateway" ? Verdict::unsupported : Verdict::pass;
+        // Two scenarios are for servers that grow.
+        const Verdict wanted =
+            item.scenario.starts_with("knobs-gateway") ? Verdict::unsupported : Verdict::pass;
         EXPECT_EQ(item.verdict, wanted) << item.scenario << ": " << item.reason;
+    }
+}
+
+TEST_F(ReleasedServers, TakeALibraryThatHasAPartOfTheKnobs) {
+    const reports::RunResult result = run({"--client", "libnbd", "--knob", "ask=none"});
+    EXPECT_EQ(status_, 0) << log();
+    // All that it can do comes out right, and the rest is said to be lacking.
+    for (const char* scenario : {"knobs-alone", "knobs-storage-grew", "knobs-storage-shrank"}) {
+        EXPECT_THAT(
+            result.cases,
+            ::testing::Contains(
+                AllOf(Field(&CaseResult::scenario, scenario), Field(&CaseResult::verdict, Verdict::pass),
+                      Field(&CaseResult::observations,
+                            ::testing::Contains(reports::Observation{"configurations as expected", "12"})))));
+        EXPECT_THAT(result.cases,
+                    ::testing::Contains(AllOf(Field(&CaseResult::scenario, scenario),
+                                              Field(&CaseResult::verdict, Verdict::unsupported),
+                                              Field(&CaseResult::reason, HasSubstr("48 configurations")))));
     }
 }
 
@@ -307,8 +375,8 @@ TEST_F(ReleasedServers, NoticeOnTheWireWhoBreaksARule) {
 }
 
 TEST_F(ReleasedServers, RefuseOptionsThatMeanNothing) {
-    (void)run({"--client", "libnbd"});
-    EXPECT_THAT(log(), HasSubstr("--client libnbd: the suite resize-servers has one client"));
+    (void)run({"--client", "libnb"});
+    EXPECT_THAT(log(), HasSubstr("no client matches 'libnb'"));
     (void)run({"--server-fault", "auto-unrounded"});
     EXPECT_THAT(log(), HasSubstr("--server-fault auto-unrounded"));
 }
@@ -320,7 +388,8 @@ TEST_F(Pairs, PassOnAnHonestServer) {
     const reports::RunResult result = run({"--suite", "resize-pairs", "--every", "20"});
     EXPECT_EQ(status_, 0) << log();
     ASSERT_THAT(result.tables, SizeIs(1));
-    EXPECT_THAT(result.tables.front().rows, SizeIs(4));
+    // The reference client in each of its ways, and libnbd, which has one of them.
+    EXPECT_THAT(result.tables.front().rows, SizeIs(5));
 }
 
 TEST_F(Pairs, NoticeAServerThatShrinksAlthoughItMustNot) {

@@ -62,7 +62,7 @@ TEST_F(LibnbdDriver, SaysWhatItCan) {
     EXPECT_EQ(
         driver.hello().at("operations"),
         json::parse(R"(["connect", "info", "list", "read", "write", "zero", "trim", "cache", "flush", "map",
-                              "disconnect", "finish"])"));
+                              "grow", "learn", "disconnect", "finish"])"));
     EXPECT_EQ(driver.hello().at("flags"), json::parse(R"(["fua", "df", "no-hole", "fast", "req-one"])"));
     EXPECT_EQ(driver.end(), 0);
 }

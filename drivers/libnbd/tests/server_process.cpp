@@ -101,6 +101,14 @@ ServerProcess ServerProcess::qemu_nbd(unsigned megabytes, std::vector<std::strin
     return ServerProcess(std::move(server));
 }
 
+ServerProcess ServerProcess::resize_server(unsigned megabytes, const std::vector<std::string>& arguments) {
+    auto server = std::make_unique<Process>(make_folder());
+    std::vector<std::string> all{"--unix", server->socket(), "--memory", fmt::format("{}M", megabytes)};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    server->start(NBD_BIN_DIR "/nbd-resize-server", all);
+    return ServerProcess(std::move(server));
+}
+
 std::string ServerProcess::uri(const std::string& name) const {
     return fmt::format("nbd+unix:///{}?socket={}", name, process_->socket());
 }

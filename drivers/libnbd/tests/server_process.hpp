@@ -18,6 +18,9 @@ class ServerProcess {
     /// promises multi-conn; "--shared=1" among the arguments makes it one and no promise.
     static ServerProcess qemu_nbd(unsigned megabytes, std::vector<std::string> arguments = {});
 
+    /// nbd-resize-server with an export of `megabytes` MiB in memory and these arguments: "--growth=auto".
+    static ServerProcess resize_server(unsigned megabytes, const std::vector<std::string>& arguments);
+
     ~ServerProcess();
     ServerProcess(ServerProcess&&) noexcept;
     ServerProcess& operator=(ServerProcess&&) = delete;
