@@ -89,13 +89,22 @@ Message any_success(const Conversation& told, const Request& request, std::uint8
 
 OptionRequest renamed(const OptionRequest& option, const std::string& name) {
     OptionRequest other = option;
-    if (option.option == nbd::Option::export_name) {
-        other.payload.assign(name.begin(), name.end());
-    } else {
-        if (auto request = payload_as<nbd::InfoRequest>(other.payload)) {
+    const auto rename = [&]<class M>(std::optional<M> request) {
+        if (request) {
             request->export_name = name;
             other.payload = nbd::encode(*request);
         }
+    };
+    switch (option.option) {
+    case nbd::Option::export_name:
+        other.payload.assign(name.begin(), name.end());
+        break;
+    case nbd::Option::list_meta_context:
+    case nbd::Option::set_meta_context:
+        rename(payload_as<nbd::MetaContextRequest>(option.payload));
+        break;
+    default:
+        rename(payload_as<nbd::InfoRequest>(option.payload));
     }
     return other;
 }

@@ -17,9 +17,10 @@ Table joined(std::initializer_list<Table (*)()> parts) {
 }
 
 std::span<const Fault> server_faults() {
-    static const Table all = joined({greeting_faults, option_faults, export_faults, information_faults,
-                                     context_faults, reply_faults, error_faults, read_faults, command_faults,
-                                     bounds_faults, status_faults, ending_faults});
+    static const Table all =
+        joined({greeting_faults, option_faults, export_faults, information_faults, context_faults,
+                reply_faults, error_faults, read_faults, command_faults, bounds_faults, status_faults,
+                ending_faults, tls_faults, baseline_faults, next_client_faults, two_export_faults});
     return all;
 }
 
@@ -32,7 +33,8 @@ std::span<const Fault> client_faults() {
 }
 
 std::span<const Fault> server_oddities() {
-    static const Table all = joined({handshake_oddities, size_oddities, reply_oddities, failure_oddities});
+    static const Table all = joined({handshake_oddities, tls_oddities, two_export_oddities, size_oddities,
+                                     reply_oddities, failure_oddities});
     return all;
 }
 

@@ -101,7 +101,7 @@ Table greeting() {
         {"shutdown-in-handshake", "SHUTDOWN-ABORT",
          "answers NBD_REP_ERR_SHUTDOWN to all options but the first",
          early(twist([](OptionRequest& option, Flow& flow) {
-             if (flow.told().options > 1 && option.option != Option::abort &&
+             if (flow.told().options > 1 && !flow.told().transmission && option.option != Option::abort &&
                  option.option != Option::export_name) {
                  answer(flow, option_reply(option.option, OptionReplyType::err_shutdown, "closing down"));
              }

@@ -55,6 +55,16 @@ bool wildcard(const Queries& queries) {
     return queries.size() == 1 && queries.front().query == "base:";
 }
 
+bool allocation(const Queries& queries) {
+    return std::ranges::any_of(
+        queries, [](const nbd::MetaContextQuery& query) { return query.query == nbd::base_allocation; });
+}
+
+/// A namespace and a colon alone, other than base.
+bool other_wildcard(const Queries& queries) {
+    return queries.size() == 1 && queries.front().query.ends_with(':') && !wildcard(queries);
+}
+
 /// One of the queries is of the namespace base, and for no context that there is.
 bool unknown_leaf(const Queries& queries) {
     return std::ranges::any_of(queries, [](const nbd::MetaContextQuery& query) {
@@ -71,6 +81,11 @@ bool other_namespace(const Queries& queries) {
 
 void select_allocation(OptionRequest& option, Flow& flow) {
     flow.to_client(context_reply(option.option, 1, std::string(nbd::base_allocation)));
+    flow.to_client(option_reply(option.option, OptionReplyType::ack));
+}
+
+void list_allocation(OptionRequest& option, Flow& flow) {
+    flow.to_client(context_reply(option.option, 0, std::string(nbd::base_allocation)));
     flow.to_client(option_reply(option.option, OptionReplyType::ack));
 }
 
@@ -146,11 +161,12 @@ Table listing() {
         {"list-meta-all", "LIST-META-ALL", "lists nothing where there is no query",
          in_place(Option::list_meta_context, none, accept)},
         {"list-meta-unmatched", "LIST-META-NONE", "lists base:allocation for queries that it does not match",
-         in_place(Option::list_meta_context, unknown_leaf,
-                  [](OptionRequest& option, Flow& flow) {
-                      flow.to_client(context_reply(option.option, 0, std::string(nbd::base_allocation)));
-                      flow.to_client(option_reply(option.option, OptionReplyType::ack));
-                  })},
+         in_place(Option::list_meta_context, unknown_leaf, list_allocation)},
+        {"list-meta-other-namespace", "LIST-META-NONE",
+         "lists base:allocation for queries of an unknown namespace",
+         in_place(Option::list_meta_context, other_namespace, list_allocation)},
+        {"list-meta-missed", "LIST-META-MATCHES", "lists nothing for the query base:allocation",
+         in_place(Option::list_meta_context, allocation, accept)},
         {"list-meta-extended-demanded", "META-EXTENDED-NO-REQD",
          "answers NBD_REP_ERR_EXT_HEADER_REQD to NBD_OPT_LIST_META_CONTEXT though extended headers were "
          "agreed",
@@ -192,6 +208,19 @@ Table selecting() {
          in_place(Option::set_meta_context, none, select_allocation)},
         {"set-meta-wildcard", "SET-META-WILDCARD", "selects base:allocation for the query base:",
          in_place(Option::set_meta_context, wildcard, select_allocation)},
+        {"set-meta-empty-leaf", "META-EMPTY-LEAF-SET",
+         "selects a metadata context for a query of a namespace and a colon alone",
+         in_place(Option::set_meta_context, other_wildcard,
+                  [](OptionRequest& option, Flow& flow) {
+                      flow.to_client(context_reply(option.option, 1, "qemu:allocation-depth"));
+                      flow.to_client(option_reply(option.option, OptionReplyType::ack));
+                  })},
+        {"set-meta-told-twice", "SET-META-EACH", "tells each metadata context twice that it has selected",
+         twist([](OptionReply& reply, Flow& flow) {
+             if (reply.option == Option::set_meta_context && reply.type == OptionReplyType::meta_context) {
+                 flow.to_client(reply);
+             }
+         })},
         {"set-meta-nothing-refused", "SET-META-NONE-FOUND",
          "answers NBD_REP_ERR_INVALID where no query selects a metadata context",
          twist_with(false,

@@ -114,6 +114,14 @@ Table names() {
                  answer(flow, option_reply(option.option, OptionReplyType::err_unknown));
              }
          }))},
+        {"export-default-told-only", "EXPORT-DEFAULT",
+         "tells of the default export under the empty name, and does not let clients in under it",
+         early(on_option(Option::go,
+                         [](OptionRequest& option, Flow& flow) {
+                             if (name_in(option).empty()) {
+                                 answer(flow, option_reply(option.option, OptionReplyType::err_unknown));
+                             }
+                         }))},
         {"export-name-prefix", "EXPORT-UNKNOWN", "reads names up to the first NUL only",
          early(twist([](OptionRequest& option) {
              const std::string name = name_in(option);
@@ -164,6 +172,20 @@ Table names() {
                                  flow.hang_up();
                              }
                          })},
+        {"go-stays", "GO-ENTERS",
+         "answers NBD_REP_ACK to NBD_OPT_GO, and takes the first request for an option that is wrong",
+         twist([](Request& request, Flow& flow) {
+             const bool gone = flow.told().option && flow.told().option->option == Option::go;
+             if (gone && flow.told().requests == 1 && request.type != nbd::Command::disc) {
+                 flow.hang_up();
+             }
+         })},
+        {"go-answers-options", "GO-ENTERS", "goes on answering options once NBD_OPT_GO has succeeded",
+         twist([](OptionRequest& option, Flow& flow) {
+             if (flow.told().transmission) {
+                 answer(flow, option_reply(option.option, OptionReplyType::ack));
+             }
+         })},
         {"go-hangs-up", "SERVER-NO-HANG-UP", "closes the connection once NBD_OPT_GO has succeeded",
          on_option_reply(Option::go,
                          [](OptionReply& reply, Flow& flow) {
@@ -182,6 +204,8 @@ Table transmission_flags() {
          "sets NBD_FLAG_READ_ONLY and takes writes all the same", flags(flag::read_only, 0)},
         {"flag-read-only-hidden", "FLAG-READ-ONLY", "does not tell that an export is read-only",
          flags(0, flag::read_only)},
+        {"flag-flush-fua-hidden", "INTEROP-FLUSH-FUA", "offers neither NBD_CMD_FLUSH nor NBD_CMD_FLAG_FUA",
+         flags(0, flag::send_flush | flag::send_fua)},
         {"flag-df-without-structured", "FLAG-DF",
          "sets NBD_FLAG_SEND_DF although structured replies were not agreed",
          on_export([](std::uint64_t& /*size*/, std::uint16_t& flags, const Conversation& told) {

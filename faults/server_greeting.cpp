@@ -15,8 +15,18 @@ Table greeting_faults() {
          twist([](Greeting& greeting) { greeting.style += 1; })},
         {"greeting-unknown-flag", "HANDSHAKE-FLAGS-KNOWN", "sets a handshake flag that means nothing",
          twist([](Greeting& greeting) { greeting.flags |= greeting.oldstyle ? 0 : 1U << 7; })},
-        {"greeting-not-fixed", "FIXED-FLAG-SERVER", "leaves NBD_FLAG_FIXED_NEWSTYLE clear",
-         unoffered(nbd::handshake_flag::fixed_newstyle, nbd::client_flag::fixed_newstyle)},
+        {"greeting-not-fixed", "FIXED-FLAG-SERVER",
+         "leaves NBD_FLAG_FIXED_NEWSTYLE clear and answers options all the same",
+         both(unoffered(shake::fixed_newstyle, nbd::client_flag::fixed_newstyle),
+              twist([](ClientFlags& flags) { flags.flags |= nbd::client_flag::fixed_newstyle; }))},
+        {"greeting-newstyle-only", "BASELINE-FIXED",
+         "speaks newstyle, but not fixed newstyle, and closes the connection on other options",
+         both(unoffered(shake::fixed_newstyle, nbd::client_flag::fixed_newstyle),
+              twist([](OptionRequest& option, Flow& flow) {
+                  if (option.option != nbd::Option::export_name) {
+                      flow.hang_up();
+                  }
+              }))},
         {"oldstyle-flags", "OLDSTYLE-FLAGS-CLEAR", "sets a handshake flag in an oldstyle greeting",
          twist([](Greeting& greeting) {
              greeting.flags |= greeting.oldstyle ? shake::fixed_newstyle : std::uint16_t{0};

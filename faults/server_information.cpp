@@ -117,12 +117,18 @@ Table replies() {
                  flow.drop();
              }
          })},
+        {"info-description-other", "INFO-DESCRIPTION-SAME",
+         "describes an export in NBD_INFO_DESCRIPTION otherwise than in its list",
+         on_info<nbd::InfoText>(InfoType::description,
+                                [](nbd::InfoText& told) { told.text = "something else"; })},
         {"info-description-nul", "STRING-NO-NUL", "sends a description with NUL in it",
          twist([](OptionReply& reply, Flow& flow) {
              if (info_type(reply) == InfoType::export_) {
                  flow.to_client(
                      option_reply(reply.option, OptionReplyType::info,
                                   nbd::encode(nbd::InfoText{InfoType::description, std::string("a\0b", 3)})));
+             } else if (info_type(reply) == InfoType::description) {
+                 flow.drop(); // it comes with NBD_INFO_EXPORT
              }
          })},
         {"info-after-ack", "OPTION-REPLY-ASKED",
@@ -136,6 +142,11 @@ Table replies() {
                             flow.to_client(last);
                         }
                     })},
+        {"info-malformed-silent", "OPTION-ANSWERED",
+         "does not answer NBD_OPT_INFO and NBD_OPT_GO whose data do not add up",
+         early(in_place_of_info(
+             [](const OptionRequest& option) { return !payload_as<nbd::InfoRequest>(option.payload); },
+             [](OptionRequest& /*option*/, Flow& /*flow*/) {}))},
         {"info-unknown-refused", "INFO-REQUESTS-IGNORED",
          "refuses NBD_OPT_INFO and NBD_OPT_GO because of a type of information that it does not know",
          in_place_of_info(

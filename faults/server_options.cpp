@@ -26,7 +26,7 @@ bool unknown(const OptionRequest& option) {
 /// What comes in the place of the server for options that it does not know.
 template <class F>
 Recipe on_unknown_option(F act) {
-    return early(twist([act](OptionRequest& option, Flow& flow) {
+    return early(twist([act](OptionRequest& option, Flow& flow) mutable {
         if (unknown(option)) {
             act(option, flow);
         }
@@ -98,6 +98,13 @@ Table general() {
                  reply.length = 0xffffffff;
              }
          }))},
+        {"option-error-length-none", "OPTION-REPLY-LENGTH",
+         "announces no bytes with an error that has a message", early(twist([](OptionReply& reply) {
+             if (nbd::is_error(reply.type)) {
+                 reply.payload.assign({'n', 'o'});
+                 reply.length = 0;
+             }
+         }))},
         {"option-ack-with-data", "ACK-NO-DATA", "sends data with NBD_REP_ACK",
          early(twist([](OptionReply& reply) {
              if (reply.type == OptionReplyType::ack) {
@@ -140,6 +147,13 @@ Table unknown_options() {
              if (!option.payload.empty()) {
                  flow.to_client(option_reply(option.option, OptionReplyType::err_unsup));
                  flow.hang_up();
+             }
+         })},
+        {"option-number-swapped", "NUMBERS-BIG-ENDIAN",
+         "accepts the number of a known option in the wrong order of bytes",
+         on_unknown_option([](OptionRequest& option, Flow& flow) {
+             if (__builtin_bswap32(static_cast<std::uint32_t>(option.option)) <= last_option) {
+                 answer(flow, option_reply(option.option, OptionReplyType::ack));
              }
          })},
         {"option-unknown-silent", "OPTION-ANSWERED", "does not answer an option that it does not know",
@@ -207,6 +221,9 @@ Table listing() {
                                                         nbd::encode(nbd::ServerReply{"ghost", {}})));
                                    }
                                }))},
+        {"list-name-other", "SERVER-REPLY-NAME",
+         "lists its exports under names by which nobody can have them",
+         on_listed_name([](std::string& name) { name = "ghost"; })},
         {"list-details-not-text", "SERVER-REPLY-DETAILS", "lists exports with details that are no text",
          early(twist([](OptionReply& reply) {
              if (reply.type == OptionReplyType::server) {
@@ -240,6 +257,13 @@ Table others() {
                                  answer(flow, option_reply(option.option, OptionReplyType::err_invalid));
                              }
                          }))},
+        {"shutdown-forgotten", "SHUTDOWN-OPTIONS",
+         "answers NBD_REP_ERR_SHUTDOWN to one unknown option, and others as if nothing had been",
+         on_unknown_option([n = 0](OptionRequest& option, Flow& flow) mutable {
+             if (n++ == 0) {
+                 answer(flow, option_reply(option.option, OptionReplyType::err_shutdown));
+             }
+         })},
         {"tls-demanded", "NOTLS-NO-DEMAND",
          "answers NBD_REP_ERR_TLS_REQD to NBD_OPT_LIST though it has no TLS",
          always(Option::list, OptionReplyType::err_tls_reqd)},
@@ -279,6 +303,20 @@ Table others() {
                                  answer(flow, option_reply(option.option, OptionReplyType::err_invalid));
                              }
                          }))},
+        {"extended-overridden", "EXTENDED-PRECEDENCE",
+         "sends compact headers once structured replies are asked for behind extended headers",
+         early(twist_with(
+             false,
+             [](bool& overridden, OptionReply& reply, Flow& flow) {
+                 overridden =
+                     overridden || (reply.option == Option::structured_reply && flow.told().extended);
+             },
+             [](bool& overridden, Chunk& chunk) {
+                 if (overridden) {
+                     chunk.magic = nbd::structured_reply_magic;
+                     chunk.style = nbd::HeaderStyle::compact;
+                 }
+             }))},
         {"extended-block-size-reqd", "EXTENDED-NO-BLOCK-SIZE-REQD",
          "answers NBD_REP_ERR_BLOCK_SIZE_REQD to NBD_OPT_EXTENDED_HEADERS",
          always(Option::extended_headers, OptionReplyType::err_block_size_reqd)},

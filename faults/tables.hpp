@@ -27,12 +27,18 @@ using Table = std::vector<Fault>;
 [[nodiscard]] Table bounds_faults();
 [[nodiscard]] Table status_faults();
 [[nodiscard]] Table ending_faults();
+[[nodiscard]] Table tls_faults();
+[[nodiscard]] Table baseline_faults();
+[[nodiscard]] Table next_client_faults();
+[[nodiscard]] Table two_export_faults();
 
 // ---- what clients do wrongly
 [[nodiscard]] Table client_request_faults();
 
 // ---- what servers do oddly
 [[nodiscard]] Table handshake_oddities();
+[[nodiscard]] Table tls_oddities();
+[[nodiscard]] Table two_export_oddities();
 [[nodiscard]] Table reply_oddities();
 [[nodiscard]] Table size_oddities();
 [[nodiscard]] Table failure_oddities();

@@ -309,7 +309,8 @@ void add_fault_options(CLI::App& app, CommandLine& result, Texts& texts) {
         ->allow_extra_args(false)
         ->type_name("NAME")
         ->group(group);
-    app.add_option("--oddity", texts.oddity, "Do what is allowed, but unusual, in every connection")
+    app.add_option("--oddity", texts.oddity,
+                   "Do what is allowed, but unusual, in every connection; --fault breaks what comes of it")
         ->type_name("NAME")
         ->group(group);
     app.add_flag(
@@ -365,31 +366,38 @@ void interpret_knobs(CommandLine& result, const Texts& texts) {
     }
 }
 
-/// Names of the RESIZE draft are knobs; the others stand in the connections.
+/// Lets a fault or an oddity stand in every connection.
+void put_in_connections(CommandLine& result, const faults::Fault& fault) {
+    if (result.wire_faults) {
+        reject(fmt::format("--wire-faults excludes {}: there it is export names that ask for such things",
+                           fault.name));
+    }
+    faults::Recipe& twist = result.server.twists.emplace_back(fault.recipe);
+    // Who tests a client by it wants to know whether the client has met it.
+    twist.at_work = [name = fault.name] { fmt::print(stderr, "nbd-resize-server: {} is at work\n", name); };
+}
+
+/// Names of the RESIZE draft are knobs; the others stand in the connections. What is odd is so first of all,
+/// and the fault changes what comes of it.
 void interpret_faults(CommandLine& result, const Texts& texts) {
+    KnobSettings odd;
     try {
         for (const std::string& name : texts.faults) {
             set_knob(result.knobs, "fault", name);
         }
         if (!texts.oddity.empty()) {
-            set_knob(result.knobs, "oddity", texts.oddity);
+            set_knob(odd, "oddity", texts.oddity);
         }
     } catch (const std::invalid_argument& error) {
         reject(fmt::format("--{}", error.what()));
     }
-    if (result.knobs.on_the_wire != nullptr) {
-        if (result.wire_faults) {
-            reject(fmt::format(
-                "--wire-faults excludes {}: a connection has only one fault or oddity on the wire",
-                result.knobs.on_the_wire->name));
+    for (const KnobSettings* const settings : {&std::as_const(result.knobs), &std::as_const(odd)}) {
+        if (settings->on_the_wire != nullptr) {
+            put_in_connections(result, *settings->on_the_wire);
         }
-        result.server.twist = result.knobs.on_the_wire->recipe;
-        // Who tests a client by it wants to know whether the client has met it.
-        result.server.twist->at_work = [name = result.knobs.on_the_wire->name] {
-            fmt::print(stderr, "nbd-resize-server: {} is at work\n", name);
-        };
-    } else if (result.wire_faults) {
-        result.server.twist = faults::chosen_by_name();
+    }
+    if (result.wire_faults) {
+        result.server.twists.push_back(faults::chosen_by_name());
     }
 }
 

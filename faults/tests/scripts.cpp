@@ -286,6 +286,7 @@ void read_only(Stage& stage) {
 void odd_options(Stage& stage) {
     hello(stage);
     stage.say(option(Option{1234})).say(option(Option{4321}, nbd::Buffer(100, 'x')));
+    stage.say(option(Option{0x03000000}));
     stage.say(option(Option::list, {'a', 'b', 'c', 'd'}));
     stage.say(option(Option::list)).say(option(Option::abort, {'b', 'y', 'e'}));
     stage.leave();
@@ -327,7 +328,10 @@ void odd_contexts(Stage& stage) {
          {std::vector<std::string>{}, {"base:"}, {"base:nosuch"}, {"x-other:thing"}}) {
         stage.say(contexts(Option::set_meta_context, queries));
     }
-    stage.say(contexts(Option::list_meta_context, {"base:nosuch"}));
+    stage.say(contexts(Option::set_meta_context, {"x-other:"}));
+    for (const char* query : {"base:nosuch", "base:allocation", "x-other:thing"}) {
+        stage.say(contexts(Option::list_meta_context, {query}));
+    }
     stage.say(option(Option::set_meta_context, {0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 'b'}));
     stage.say(option(Option::abort));
     stage.leave();
@@ -347,6 +351,59 @@ void starttls(Stage& stage) {
     stage.leave();
 }
 
+/// A client that would like TLS and can do without it.
+void starttls_late(Stage& stage) {
+    hello(stage);
+    stage.say(option(Option::list)).say(option(Option::starttls)).say(option(Option::starttls));
+    stage.say(info(Option::go));
+    Asking asking(stage);
+    asking.all({{Command::read, 0, 512}});
+    asking.leave();
+}
+
+void starttls_unfixed(Stage& stage) {
+    stage.say(ClientFlags{0}).say(option(Option::starttls));
+    stage.leave();
+}
+
+/// Of the export that servers with TLS for those who want it have with TLS only.
+void secret(Stage& stage, const OptionRequest& way_in) {
+    hello(stage);
+    stage.say(info(Option::info, "secret")).say(way_in);
+    stage.leave();
+}
+
+void extended_then_structured(Stage& stage) {
+    hello(stage);
+    stage.say(option(Option::extended_headers)).say(option(Option::structured_reply)).say(info(Option::go));
+    Asking asking(stage, nbd::HeaderStyle::extended);
+    asking.all({{Command::read, 0, 512}});
+    asking.leave();
+}
+
+/// A client that sends an option once it has been let in.
+void option_behind_go(Stage& stage) {
+    hello(stage);
+    stage.say(info(Option::go)).say(option(Option::peek_export));
+    stage.leave();
+}
+
+/// A client that selects contexts for another export than it enters.
+void contexts_of_another(Stage& stage) {
+    hello(stage);
+    stage.say(option(Option::structured_reply));
+    stage.say(contexts(Option::set_meta_context, {std::string(nbd::base_allocation)}, "half"));
+    stage.say(info(Option::info, "half")).say(info(Option::go));
+    Asking asking(stage);
+    asking.all({{Command::block_status, 0, 512}});
+    asking.leave();
+}
+
+void leave_at_once(Stage& stage) {
+    hello(stage);
+    stage.say(option(Option::abort)).leave();
+}
+
 } // namespace
 
 const std::vector<Script>& scripts() {
@@ -359,6 +416,10 @@ const std::vector<Script>& scripts() {
         {"structured", usual, structured},
         {"extended", usual, extended},
         {"extended without contexts", usual, extended_plain},
+        {"structured behind extended", usual, extended_then_structured},
+        {"option behind NBD_OPT_GO", usual, option_behind_go},
+        {"contexts of another export", usual, contexts_of_another},
+        {"leaves at once", usual, leave_at_once},
         {"by name", usual, [](Stage& stage) { by_export_name(stage, 1, "disk"); }},
         {"by name without zeroes", usual, [](Stage& stage) { by_export_name(stage, 3, "disk"); }},
         {"by an unknown name", usual, [](Stage& stage) { by_export_name(stage, 3, "nosuch"); }},
@@ -378,6 +439,10 @@ const std::vector<Script>& scripts() {
         {"extended with data", usual, [](Stage& stage) { odd_data(stage, Option::extended_headers); }},
         {"starttls with data", usual, [](Stage& stage) { odd_data(stage, Option::starttls); }},
         {"starttls", usual, starttls},
+        {"starttls behind other options", usual, starttls_late},
+        {"starttls without fixed newstyle", usual, starttls_unfixed},
+        {"secret", usual, [](Stage& stage) { secret(stage, info(Option::go, "secret")); }},
+        {"secret by name", usual, [](Stage& stage) { secret(stage, by_name("secret")); }},
         {"many options", usual, many_options},
         {"long name", usual, long_name},
         {"oldstyle", oldstyle, by_oldstyle},

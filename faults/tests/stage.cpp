@@ -27,6 +27,7 @@ std::shared_ptr<refserver::Export> make_export(const Setting& setting, refserver
     backend->perform(write);
     refserver::ExportOptions options;
     options.name = "disk";
+    options.description = "for tests";
     options.read_only = setting.read_only;
     options.advertise_block_size = setting.tell_block_sizes;
     return std::make_shared<refserver::Export>(options, backend);

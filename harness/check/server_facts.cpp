@@ -81,6 +81,10 @@ const std::vector<NeedWord>& need_words() {
          [](const ServerFacts& s, const ExportFacts*) { return s.fixed() && !s.offers_tls(); }},
         {"tls-only", "options are refused until TLS is there",
          [](const ServerFacts& s, const ExportFacts*) { return s.demands_tls(); }},
+        {"tls-export", "the export is refused until TLS is there, and other things are not",
+         [](const ServerFacts& s, const ExportFacts*) { return s.wants_tls_for_export(); }},
+        {"hides", "an unknown export is refused for want of TLS, and other things are not",
+         [](const ServerFacts& s, const ExportFacts*) { return s.hides_names; }},
         {"clear", "options are not refused for want of TLS",
          [](const ServerFacts& s, const ExportFacts*) { return s.fixed() && !s.demands_tls(); }},
         {"allocation", "base:allocation can be selected",
@@ -200,6 +204,11 @@ bool ServerFacts::offers_tls() const {
 bool ServerFacts::demands_tls() const {
     const auto found = answers.find(nbd::Option::list);
     return found != answers.end() && found->second == nbd::OptionReplyType::err_tls_reqd;
+}
+
+bool ServerFacts::wants_tls_for_export() const {
+    const auto found = answers.find(nbd::Option::info);
+    return found != answers.end() && found->second == nbd::OptionReplyType::err_tls_reqd && !demands_tls();
 }
 
 const ExportFacts* ServerFacts::any_export() const {
@@ -336,6 +345,7 @@ void Prober::look_at_names() {
     exchange.send_option(nbd::Option::info, info_request(nobody, {}));
     const OptionOutcome outcome = exchange.await_option();
     exchange.leave();
+    facts_.hides_names = outcome.complete && outcome.final_type() == nbd::OptionReplyType::err_tls_reqd;
     // Servers that refuse names in one way and not in the other are the more interesting.
     facts_.refuses_names = (outcome.complete && outcome.final_type() == nbd::OptionReplyType::err_unknown) ||
                            (!enters(nobody) && enters(export_name()));

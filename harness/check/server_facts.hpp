@@ -42,6 +42,7 @@ struct ServerFacts {
     std::map<nbd::Option, std::optional<nbd::OptionReplyType>> answers; ///< how options are answered
     bool lets_in_unasked = false;                      ///< also who does not ask for block sizes
     bool refuses_names = false;                        ///< not every name leads to an export
+    bool hides_names = false;                          ///< unknown names are refused for want of TLS
     std::array<std::optional<ExportFacts>, 3> exports; ///< by style
     std::array<std::string, 3> no_export;              ///< by style: why there is none
 
@@ -64,6 +65,8 @@ struct ServerFacts {
     [[nodiscard]] bool offers_tls() const;
     /// True if options are refused until TLS is there.
     [[nodiscard]] bool demands_tls() const;
+    /// True if the export is refused until TLS is there, and not everything is.
+    [[nodiscard]] bool wants_tls_for_export() const;
 };
 
 /// A word of `needs` in a case, and what it means.

@@ -252,7 +252,7 @@ class Server::Implementation {
                 const int on = 1;
                 ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
             }
-            if (options_.twist && !interpose(socket)) {
+            if (!interpose(socket)) {
                 continue;
             }
             ++connections_;
@@ -266,10 +266,12 @@ class Server::Implementation {
         }
     }
 
-    /// Puts the twist between the client and its session; false if the client is lost by it.
+    /// Puts the twists between the client and its session; false if the client is lost by it.
     bool interpose(Descriptor& socket) {
         try {
-            socket = Descriptor(faults::interpose(socket.release(), *options_.twist, faults::Side::server));
+            for (const faults::Recipe& twist : options_.twists) {
+                socket = Descriptor(faults::interpose(socket.release(), twist, faults::Side::server));
+            }
             return true;
         } catch (const std::system_error& error) {
             fmt::print(stderr, "nbd-resize-server: a connection was given up: {}\n", error.what());

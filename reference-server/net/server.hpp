@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <vector>
 
 namespace refserver {
@@ -21,7 +20,7 @@ struct ServerOptions {
     std::size_t max_connections = 0;          ///< more wait to be accepted; 0 for no limit
     std::chrono::seconds handshake_limit{60}; ///< for the whole handshake of a connection; 0 for no limit
     std::chrono::seconds shutdown_limit{5};   ///< how long requests in progress may take at the end
-    std::optional<faults::Recipe> twist;      ///< stands in every connection
+    std::vector<faults::Recipe> twists;       ///< stand in every connection; the first meets the client
     bool verbose = false;                     ///< every message is told on standard error
 };
 

@@ -189,12 +189,23 @@ TEST(CommandLine, lists_faults_and_oddities_of_the_wire) {
 TEST(CommandLine, takes_faults_of_both_kinds) {
     const Outcome outcome = parse({"--fault", "greeting-magic", "--fault", "info-too-long"});
     ASSERT_TRUE(outcome.parsed.command_line) << outcome.errors;
-    EXPECT_TRUE(outcome.parsed.command_line->server.twist);
+    EXPECT_EQ(outcome.parsed.command_line->server.twists.size(), 1U);
     EXPECT_TRUE(
         outcome.parsed.command_line->knobs.faults.test(static_cast<std::size_t>(Fault::info_too_long)));
-    EXPECT_TRUE(parse({"--oddity", "bytes-one-by-one"}).parsed.command_line->server.twist);
-    EXPECT_TRUE(parse({"--wire-faults"}).parsed.command_line->server.twist);
-    EXPECT_FALSE(parse({"--fault", "info-too-long"}).parsed.command_line->server.twist);
+}
+
+TEST(CommandLine, puts_twists_in_connections) {
+    const std::vector<std::pair<std::vector<const char*>, std::size_t>> cases{
+        {{"--oddity", "bytes-one-by-one"}, 1},
+        {{"--wire-faults"}, 1},
+        {{"--fault", "info-too-long"}, 0},
+        {{"--oddity", "bytes-one-by-one", "--fault", "greeting-magic"}, 2},
+    };
+    for (const auto& [arguments, twists] : cases) {
+        const Outcome outcome = parse(arguments);
+        ASSERT_TRUE(outcome.parsed.command_line) << outcome.errors;
+        EXPECT_EQ(outcome.parsed.command_line->server.twists.size(), twists) << arguments.back();
+    }
 }
 
 TEST(CommandLine, refuses_faults_that_do_not_fit) {
@@ -202,7 +213,7 @@ TEST(CommandLine, refuses_faults_that_do_not_fit) {
         {"--fault", "no-such"},
         {"--oddity", "greeting-magic"},
         {"--fault", "greeting-magic", "--fault", "greeting-style"},
-        {"--fault", "greeting-magic", "--oddity", "bytes-one-by-one"},
+        {"--oddity", "bytes-one-by-one", "--wire-faults"},
         {"--fault", "greeting-magic", "--wire-faults"},
     };
     for (const auto& arguments : cases) {

@@ -52,6 +52,21 @@ bool only_base(const OpenOption& option) {
            });
 }
 
+/// What has to be true of strings (Conventions).
+bool is_string(std::string_view text) {
+    return text.size() <= nbd::max_string && !has_nul(text) && is_utf8(text);
+}
+
+/// The namespace of a metadata context, if its name has one.
+std::optional<std::string_view> namespace_of(const OptionReplyEvent& event) {
+    if (!event.context) {
+        return std::nullopt;
+    }
+    const std::string_view name = event.context->context;
+    const std::size_t colon = name.find(':');
+    return colon == std::string_view::npos ? std::nullopt : std::optional(name.substr(0, colon));
+}
+
 /// The strings of a reply that could be decoded.
 template <class Bad>
 Wrong bad_string(const OptionReplyEvent& event, std::string_view what, const Bad& bad) {
@@ -152,6 +167,18 @@ constexpr Rule<OptionReplyEvent> rules[] = {
      [](const OptionReplyEvent& event) {
          return event.reply.type == Type::server && event.malformed ? event.malformed->describe() : Wrong();
      }},
+    {"SERVER-REPLY-DETAILS",
+     [](const OptionReplyEvent& event) {
+         return when(event.server && !is_string(event.server->description),
+                     "what follows the name is no string as the specification has them");
+     }},
+    {"SHUTDOWN-OPTIONS",
+     [](const OptionReplyEvent& event) {
+         return when(event.state.told_to_stop && event.state.option && !event.to(Option::abort) &&
+                         event.reply.type != Type::err_shutdown,
+                     "the server has said that it is being shut down");
+     },
+     recommended},
     {"SERVER-REPLY-PLACE",
      [](const OptionReplyEvent& event) { return misplaced(event, Type::server, event.to(Option::list)); }},
     {"STARTTLS-REPLIES",
@@ -296,6 +323,26 @@ constexpr Rule<OptionReplyEvent> rules[] = {
          return when(event.context && !has_namespace(event.context->context),
                      "the context's name does not begin with a namespace and a colon");
      }},
+    {"META-NAMESPACE-CHARACTERS",
+     [](const OptionReplyEvent& event) {
+         const auto name = namespace_of(event);
+         const bool good = !name || (!name->empty() && std::ranges::none_of(*name, [](char c) {
+             return static_cast<unsigned char>(c) <= ' ' || c == '\x7f';
+         }));
+         return when(!good, "the context's namespace is empty, or has characters that are not printable");
+     }},
+    {"META-NAMESPACE-KNOWN",
+     [](const OptionReplyEvent& event) {
+         const auto name = namespace_of(event);
+         const bool known = !name || name->empty() || *name == "base" || *name == "nbd-server" ||
+                            *name == "qemu" || name->starts_with("x-");
+         return known ? Wrong() : fmt::format("nobody has registered the namespace '{}'", *name);
+     }},
+    {"META-NAME-STRING",
+     [](const OptionReplyEvent& event) {
+         return when(event.context && !is_string(event.context->context),
+                     "the context's name is no string as the specification has them");
+     }},
     {"LIST-META-ID",
      [](const OptionReplyEvent& event) {
          return event.to(Option::list_meta_context) && event.context && event.context->id != 0
@@ -341,51 +388,10 @@ constexpr Rule<OptionReplyEvent> rules[] = {
      }},
 };
 
-constexpr Rule<ExportEvent> exports[] = {
-    {"HAS-FLAGS",
-     [](const ExportEvent& event) {
-         return when(!event.has(nbd::transmission_flag::has_flags), "NBD_FLAG_HAS_FLAGS is clear");
-     }},
-    {"EXPORT-NAME-ZEROES",
-     [](const ExportEvent& event) {
-         return when(event.telling == Telling::export_name && !event.padding_is_zero,
-                     "the 124 bytes behind the flags are not all zero");
-     }},
-    {"FLAG-DF",
-     [](const ExportEvent& event) {
-         return when(
-             event.has(nbd::transmission_flag::send_df) && !event.state.chunks(),
-             "NBD_FLAG_SEND_DF is set, but neither structured replies nor extended headers are agreed");
-     }},
-    {"FLAG-FAST-ZERO",
-     [](const ExportEvent& event) {
-         return when(event.has(nbd::transmission_flag::send_fast_zero) &&
-                         !event.has(nbd::transmission_flag::send_write_zeroes),
-                     "NBD_FLAG_SEND_FAST_ZERO is set, NBD_FLAG_SEND_WRITE_ZEROES is not");
-     }},
-    {"FLAG-STATUS-PAYLOAD",
-     [](const ExportEvent& event) {
-         return when(event.has(nbd::transmission_flag::block_status_payload) && !event.state.extended,
-                     "NBD_FLAG_BLOCK_STATUS_PAYLOAD is set, but extended headers are not agreed");
-     }},
-    {"FLAG-STATUS-PAYLOAD-CONTEXTS",
-     [](const ExportEvent& event) {
-         return when(event.telling == Telling::go &&
-                         event.has(nbd::transmission_flag::block_status_payload) && event.state.extended &&
-                         !event.state.selected,
-                     "NBD_FLAG_BLOCK_STATUS_PAYLOAD is set, but no metadata contexts are selected");
-     },
-     recommended},
-};
-
 } // namespace
 
 std::span<const Rule<OptionReplyEvent>> option_reply_rules() {
     return rules;
-}
-
-std::span<const Rule<ExportEvent>> export_rules() {
-    return exports;
 }
 
 } // namespace wire

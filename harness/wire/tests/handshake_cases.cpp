@@ -72,6 +72,19 @@ void contexts_selected(C& c) {
     c.context(Option::set_meta_context, 1, "base:allocation").ack(Option::set_meta_context);
 }
 
+/// NBD_OPT_LIST_META_CONTEXT that finds one context of this name.
+void one_listed(C& c, const std::string& name) {
+    structured(c);
+    c.option(Option::list_meta_context, C::queries({}));
+    c.context(Option::list_meta_context, 0, name).ack(Option::list_meta_context);
+}
+
+/// NBD_OPT_LIST that finds one export with this description.
+void described(C& c, const std::string& description) {
+    c.hello().option(Option::list).reply(Option::list, Type::server, export_entry("disk", description));
+    c.ack(Option::list);
+}
+
 void listed(C& c) {
     c.hello().option(Option::list).reply(Option::list, Type::server, export_entry("disk"));
     c.ack(Option::list);
@@ -237,6 +250,16 @@ std::vector<RuleCase> handshake_cases() {
          [](C& c) {
              c.hello().option(Option::list).reply(Option::list, Type::server, {0, 0, 0, 9, 'd', 'i'});
          }},
+        {"SERVER-REPLY-DETAILS", server, [](C& c) { described(c, "f\xc3\xbcr alle"); },
+         [](C& c) { described(c, "f\xfcr alle"); }},
+        {"SHUTDOWN-OPTIONS", server,
+         [](C& c) {
+             c.hello().option(Option::list).reply(Option::list, Type::err_shutdown).agree(Option::abort);
+         },
+         [](C& c) {
+             c.hello().option(Option::list).reply(Option::list, Type::err_shutdown);
+             c.option(Option::list).reply(Option::list, Type::err_policy);
+         }},
         {"SERVER-REPLY-PLACE", server, listed,
          [](C& c) {
              c.hello().option(Option::info, C::ask());
@@ -356,6 +379,12 @@ std::vector<RuleCase> handshake_cases() {
              c.option(Option::set_meta_context, C::queries({"base:allocation"}));
              c.context(Option::set_meta_context, 1, "allocation");
          }},
+        {"META-NAMESPACE-CHARACTERS", server, [](C& c) { one_listed(c, "x-plain:thing"); },
+         [](C& c) { one_listed(c, "x-not plain:thing"); }},
+        {"META-NAMESPACE-KNOWN", server, [](C& c) { one_listed(c, "qemu:allocation-depth"); },
+         [](C& c) { one_listed(c, "acme:thing"); }},
+        {"META-NAME-STRING", server, [](C& c) { one_listed(c, "x-plain:gr\xc3\xbcn"); },
+         [](C& c) { one_listed(c, "x-plain:gr\xfcn"); }},
         {"LIST-META-ID", server,
          [](C& c) {
              structured(c);
