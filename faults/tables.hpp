@@ -27,6 +27,10 @@ using Table = std::vector<Fault>;
 [[nodiscard]] Table bounds_faults();
 [[nodiscard]] Table status_faults();
 [[nodiscard]] Table ending_faults();
+[[nodiscard]] Table payload_faults();
+[[nodiscard]] Table size_faults();
+[[nodiscard]] Table flag_faults();
+[[nodiscard]] Table resize_faults();
 
 // ---- what clients do wrongly
 [[nodiscard]] Table client_request_faults();
