@@ -147,11 +147,6 @@ Table zeroing() {
                       [](const Request& request, const Conversation& /*told*/) {
                           return request.type == Command::write_zeroes && (request.flags & ask::no_hole) != 0;
                       })},
-        {"no-hole-ignored", "NO-HOLE-PROVISIONED", "does not care for NBD_CMD_FLAG_NO_HOLE",
-         on_request(Command::write_zeroes,
-                    [](Request& request, Flow& /*flow*/) {
-                        request.flags &= static_cast<std::uint16_t>(~ask::no_hole);
-                    })},
         {"fast-zero-refused", "FAST-ZERO", "answers NBD_EINVAL to NBD_CMD_FLAG_FAST_ZERO",
          refuse_sound(Error::inval,
                       [](const Request& request, const Conversation& /*told*/) {
