@@ -55,6 +55,16 @@ Chunk error_chunk(const Conversation& told, const Request& request, nbd::Error e
                  last);
 }
 
+Chunk status_chunk(const Conversation& told, const Request& request, std::uint64_t length, bool last) {
+    const std::uint32_t id = told.contexts.empty() ? 1 : told.contexts.front().id;
+    if (told.extended) {
+        return chunk(told, request, nbd::ChunkType::block_status_ext,
+                     nbd::encode(nbd::BlockStatusExt{id, {{length, 0}}}), last);
+    }
+    return chunk(told, request, nbd::ChunkType::block_status,
+                 nbd::encode(nbd::BlockStatus{id, {{static_cast<std::uint32_t>(length), 0}}}), last);
+}
+
 Message success(const Conversation& told, const Request& request) {
     if (told.chunks()) {
         return chunk(told, request, nbd::ChunkType::none, {}, true);

@@ -24,6 +24,9 @@ namespace faults {
 /// An error chunk.
 [[nodiscard]] Chunk error_chunk(const Conversation& told, const Request& request, nbd::Error error, bool last,
                                 std::string_view text = {});
+/// A status chunk of one extent with status 0, for the first metadata context that was selected.
+[[nodiscard]] Chunk status_chunk(const Conversation& told, const Request& request, std::uint64_t length,
+                                 bool last);
 /// Success of a request that has no data.
 [[nodiscard]] Message success(const Conversation& told, const Request& request);
 /// The whole reply to a request that fails.

@@ -18,9 +18,10 @@ Table joined(std::initializer_list<Table (*)()> parts) {
 
 std::span<const Fault> server_faults() {
     static const Table all =
-        joined({greeting_faults, option_faults, export_faults, information_faults, context_faults,
-                reply_faults, error_faults, read_faults, command_faults, bounds_faults, status_faults,
-                ending_faults, tls_faults, baseline_faults, next_client_faults, two_export_faults});
+        joined({greeting_faults,   option_faults,  export_faults, information_faults, context_faults,
+                reply_faults,      error_faults,   read_faults,   command_faults,     bounds_faults,
+                status_faults,     ending_faults,  tls_faults,    baseline_faults,    next_client_faults,
+                two_export_faults, payload_faults, size_faults,   flag_faults,        resize_faults});
     return all;
 }
 

@@ -94,6 +94,16 @@ Table writing() {
          pretend([](const Request& request, const Conversation& /*told*/) {
              return request.type == Command::flush;
          })},
+        {"flush-length-read", "REQUEST-ANSWERED", "takes the length of NBD_CMD_FLUSH for that of a payload",
+         twist([due = std::uint64_t{0}](Request& request, Flow& flow) mutable {
+             constexpr std::uint64_t header = 28;
+             if (due > 0) {
+                 due -= std::min(due, header + request.payload.size());
+                 flow.drop();
+             } else if (request.type == Command::flush) {
+                 due = request.length;
+             }
+         })},
         {"trim-outside", "TRIM-INSIDE", "trims whole blocks of 4096 bytes",
          mistake([](Request& request, const Conversation& told) {
              if (request.type == Command::trim) {

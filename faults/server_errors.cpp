@@ -101,6 +101,36 @@ Table chunks() {
          on_message("unm\xf6glich")},
         {"error-message-4097", "STRING-LENGTH", "sends error chunks with messages of 4097 bytes",
          on_message(std::string(nbd::max_string + 1, 'e'))},
+        {"error-offset-first", "ERROR-LAYOUT",
+         "puts the offset in front of the error in NBD_REPLY_TYPE_ERROR_OFFSET",
+         on_error_chunk([](Chunk& chunk, const Request& request, Flow& /*flow*/) {
+             if (request.type == Command::read) {
+                 nbd::Buffer payload = nbd::encode(nbd::OffsetData{request.offset});
+                 const nbd::Buffer error = nbd::encode(nbd::ErrorChunk{error_of(chunk), {}});
+                 payload.insert(payload.end(), error.begin(), error.end());
+                 chunk.type = ChunkType::error_offset;
+                 chunk.payload = std::move(payload);
+             }
+         })},
+        {"error-by-simple-reply", "ERRORS-STRUCTURED",
+         "tells errors by simple replies, but those of reads, though structured ones were agreed",
+         on_error_chunk([](Chunk& chunk, const Request& request, Flow& flow) {
+             if (request.type != Command::read && !flow.told().extended && chunk.done()) {
+                 answer(flow, Reply{nbd::simple_reply_magic, error_of(chunk), chunk.cookie});
+             }
+         })},
+        {"error-unanswered", "REQUEST-ANSWERED", "does not answer what it refuses",
+         twist(
+             [](Reply& reply, Flow& flow) {
+                 if (reply.error != Error::none) {
+                     flow.drop();
+                 }
+             },
+             [](Chunk& chunk, Flow& flow) {
+                 if (nbd::is_error(chunk.type)) {
+                     flow.drop();
+                 }
+             })},
         {"error-twice", "ERROR-ONCE", "sends NBD_REPLY_TYPE_ERROR twice in a reply",
          on_error_chunk([](Chunk& chunk, const Request& request, Flow& flow) {
              flow.to_client(error_chunk(flow.told(), request, error_of(chunk), false));

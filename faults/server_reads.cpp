@@ -214,6 +214,36 @@ Table content_chunks() {
              flow.to_client(
                  hole(flow.told(), request, request.offset, static_cast<std::uint32_t>(data.size()), true));
          })},
+        {"chunk-cut-short", "CHUNK-COMPLETED",
+         "begins a chunk for all of a read that goes beyond the end, and breaks it off for an error",
+         on_request(Command::read,
+                    [](Request& request, Flow& flow) {
+                        const Conversation& told = flow.told();
+                        if (told.chunks() && request.offset < told.size && past_end(told, request)) {
+                            const auto there = static_cast<std::size_t>(
+                                std::min<std::uint64_t>(told.size - request.offset, sector));
+                            Chunk begun =
+                                data_chunk(told, request, request.offset, nbd::Buffer(there), false);
+                            begun.length = sizeof(std::uint64_t) + request.length;
+                            flow.to_client(begun);
+                            answer(flow, error_chunk(told, request, Error::inval, true));
+                        }
+                    })},
+        {"read-error-untold", "READ-ERROR-CHUNK",
+         "ends the reply to a read that fails without an error chunk", twist([](Chunk& chunk, Flow& flow) {
+             const auto request = flow.told().request(chunk.cookie);
+             if (request && request->type == Command::read && nbd::is_error(chunk.type)) {
+                 answer(flow, success(flow.told(), *request));
+             }
+         })},
+        {"read-simple-error-hangs-up", "READ-SIMPLE-ERROR",
+         "closes the connection where a simple reply would tell that a read fails",
+         twist([](Reply& reply, Flow& flow) {
+             const auto request = flow.told().request(reply.cookie);
+             if (request && request->type == Command::read && reply.error != Error::none) {
+                 flow.hang_up();
+             }
+         })},
         {"chunk-over-maximum", "CHUNK-PAYLOAD",
          "advertises a maximum payload of 1 MiB and sends larger chunks", twist([](OptionReply& reply) {
              if (info_type(reply) == nbd::InfoType::block_size) {
@@ -236,6 +266,21 @@ Table unfragmented() {
              flow.to_client(data_chunk(flow.told(), request, request.offset, part(data, 0, half), false));
              flow.to_client(data_chunk(flow.told(), request, request.offset + half,
                                        part(data, half, data.size()), true));
+         })},
+        {"df-hole-apart", "DF-HOLE-AS-DATA",
+         "sends the zeroes at the end of a read with NBD_CMD_FLAG_DF as a hole behind the data",
+         on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
+             const auto zeroes = static_cast<std::size_t>(
+                 std::find_if(data.rbegin(), data.rend(), [](std::uint8_t byte) { return byte != 0; }) -
+                 data.rbegin());
+             if (!fragments_not(request) || zeroes < sector || zeroes == data.size()) {
+                 flow.to_client(content(flow.told(), request, data));
+                 return;
+             }
+             const std::size_t full = data.size() - zeroes;
+             flow.to_client(data_chunk(flow.told(), request, request.offset, part(data, 0, full), false));
+             flow.to_client(
+                 hole(flow.told(), request, request.offset + full, static_cast<std::uint32_t>(zeroes), true));
          })},
         {"df-refused", "DF-64K", "refuses all reads with NBD_CMD_FLAG_DF",
          refuse_sound(Error::overflow, [](const Request& request,

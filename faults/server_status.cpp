@@ -32,17 +32,6 @@ Recipe on_status(F change) {
     });
 }
 
-/// A status chunk of one extent.
-Chunk status(const Conversation& told, const Request& request, std::uint64_t length, bool last) {
-    const std::uint32_t id = told.contexts.empty() ? 1 : told.contexts.front().id;
-    if (told.extended) {
-        return chunk(told, request, ChunkType::block_status_ext,
-                     nbd::encode(nbd::BlockStatusExt{id, {{length, 0}}}), last);
-    }
-    return chunk(told, request, ChunkType::block_status,
-                 nbd::encode(nbd::BlockStatus{id, {{static_cast<std::uint32_t>(length), 0}}}), last);
-}
-
 bool one(const Request& request) {
     return (request.flags & nbd::command_flag::req_one) != 0;
 }
@@ -133,9 +122,25 @@ Table replies() {
                             answer(flow, Reply{nbd::simple_reply_magic, nbd::Error::none, request.cookie});
                         }
                     })},
+        {"status-error-untold", "STATUS-ERROR-CHUNK",
+         "answers block status requests that fail with success and no status",
+         twist([](Chunk& chunk, Flow& flow) {
+             const auto request = flow.told().request(chunk.cookie);
+             if (request && request->type == Command::block_status && nbd::is_error(chunk.type)) {
+                 answer(flow, success(flow.told(), *request));
+             }
+         })},
+        {"status-simple-with-payload", "SIMPLE-NO-PAYLOAD",
+         "sends the extents of block status behind a simple reply",
+         on_status([](Chunk& chunk, const Request& /*request*/, Flow& flow) {
+             if (!flow.told().extended) {
+                 answer(flow, Reply{nbd::simple_reply_magic, nbd::Error::none, chunk.cookie, chunk.payload});
+             }
+         })},
         {"status-to-read", "STATUS-PLACE", "answers reads with a status chunk, too",
          on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
-             flow.to_client(status(flow.told(), request, std::max<std::uint64_t>(request.length, 1), false));
+             flow.to_client(
+                 status_chunk(flow.told(), request, std::max<std::uint64_t>(request.length, 1), false));
              flow.to_client(content(flow.told(), request, data));
          })},
         {"status-never-done", "CHUNK-DONE-SET", "leaves NBD_REPLY_FLAG_DONE clear in the last status chunk",
@@ -145,16 +150,16 @@ Table replies() {
          on_request(Command::block_status,
                     [](Request& request, Flow& flow) {
                         if (flow.told().contexts.empty() && flow.told().chunks()) {
-                            answer(flow, status(flow.told(), request,
-                                                std::max<std::uint64_t>(request.length, 1), true));
+                            answer(flow, status_chunk(flow.told(), request,
+                                                      std::max<std::uint64_t>(request.length, 1), true));
                         }
                     })},
         {"status-past-end-served", "STATUS-PAST-END", "tells block status beyond the end of the export",
          on_request(Command::block_status,
                     [](Request& request, Flow& flow) {
                         if (past_end(flow.told(), request) && !flow.told().contexts.empty()) {
-                            answer(flow, status(flow.told(), request,
-                                                std::max<std::uint64_t>(request.length, 1), true));
+                            answer(flow, status_chunk(flow.told(), request,
+                                                      std::max<std::uint64_t>(request.length, 1), true));
                         }
                     })},
     };
@@ -204,7 +209,8 @@ Table extents() {
              [](Chunk& incoming, Flow& flow) {
                  const auto request = flow.told().request(incoming.cookie);
                  if (request && is_status(incoming)) {
-                     answer(flow, status(flow.told(), *request, std::min<std::uint64_t>(request->length, 100),
+                     answer(flow,
+                            status_chunk(flow.told(), *request, std::min<std::uint64_t>(request->length, 100),
                                          incoming.done()));
                  }
              })},

@@ -31,6 +31,10 @@ using Table = std::vector<Fault>;
 [[nodiscard]] Table baseline_faults();
 [[nodiscard]] Table next_client_faults();
 [[nodiscard]] Table two_export_faults();
+[[nodiscard]] Table payload_faults();
+[[nodiscard]] Table size_faults();
+[[nodiscard]] Table flag_faults();
+[[nodiscard]] Table resize_faults();
 
 // ---- what clients do wrongly
 [[nodiscard]] Table client_request_faults();

@@ -308,6 +308,75 @@ void odd_names(Stage& stage) {
     stage.leave();
 }
 
+Request with_payload(Request request, nbd::Buffer payload) {
+    request.flags |= ask::payload_len;
+    request.length = payload.size();
+    request.payload = std::move(payload);
+    return request;
+}
+
+/// An effect length, and ids of metadata contexts.
+nbd::Buffer list_of_contexts(std::uint64_t effect, std::initializer_list<std::uint32_t> ids) {
+    nbd::Buffer list(sizeof effect);
+    nbd::detail::store_big(list.data(), effect);
+    for (const std::uint32_t id : ids) {
+        list.resize(list.size() + sizeof id);
+        nbd::detail::store_big(list.data() + list.size() - sizeof id, id);
+    }
+    return list;
+}
+
+/// Payloads where none is due, and wrong ones.
+void odd_payloads(Stage& stage) {
+    agree(stage, Option::extended_headers);
+    Asking asking(stage, nbd::HeaderStyle::extended);
+    constexpr std::uint32_t unknown_id = 4711;
+    for (const Command type : {Command::read, Command::flush}) {
+        stage.say(with_payload(asking.make(type, 0, 0), nbd::Buffer(64)));
+        asking.all({{Command::read, 0, 512}});
+    }
+    stage.say(with_payload(asking.make(Command::block_status, 0, 0), list_of_contexts(65536, {})));
+    stage.say(with_payload(asking.make(Command::block_status, 0, 0), list_of_contexts(65536, {unknown_id})));
+    asking.all({{Command::block_status, 0, size + 512}, {Command::write, size - 512, 1024}});
+    asking.all({{Command::read, 0, 512}});
+    asking.leave();
+}
+
+void long_payload(Stage& stage) {
+    agree(stage, Option::extended_headers);
+    Asking asking(stage, nbd::HeaderStyle::extended);
+    Request request = asking.make(Command::flush, 0, std::uint64_t{1} << 40, ask::payload_len);
+    stage.say(request).leave();
+}
+
+/// What does not fit the export, or the command.
+void odd_lengths(Stage& stage) {
+    hello(stage);
+    stage.say(info(Option::go));
+    Asking asking(stage);
+    asking.all({{Command::trim, 0, std::uint64_t{64} << 20}, {Command::read, 0, std::uint64_t{64} << 20}});
+    asking.all({{Command::flush, 0, 64}, {Command::read, 0, 512}, {Command::read, 512, 512}});
+    stage.say(joined({asking.make(Command::resize, size, 0), asking.make(Command::read, size, 512)}));
+    asking.leave();
+}
+
+void asks_for_resize(Stage& stage) {
+    hello(stage);
+    stage.say(info(Option::go, "disk", {InfoType::block_size, InfoType::resize, InfoType::name}));
+    Asking asking(stage);
+    asking.all({{Command::read, 0, 512}});
+    asking.leave();
+}
+
+/// No farewell.
+void goes(Stage& stage) {
+    hello(stage);
+    stage.say(info(Option::go));
+    Asking asking(stage);
+    asking.all({{Command::read, 0, 512}});
+    stage.leave();
+}
+
 void by_oldstyle(Stage& stage) {
     Asking asking(stage);
     asking.all({{Command::read, 0, 512}, {Command::read, 512, 512}});
@@ -432,6 +501,12 @@ const std::vector<Script>& scripts() {
         {"status unselected", usual, status_unselected},
         {"contexts replaced", usual, contexts_replaced},
         {"read-only", only_reading, read_only},
+        {"odd payloads", usual, odd_payloads},
+        {"long payload", usual, long_payload},
+        {"odd lengths", usual, odd_lengths},
+        {"asks for resize", usual, asks_for_resize},
+        {"goes without farewell", usual, goes},
+        {"comes after that", usual, carefree},
         {"odd options", usual, odd_options},
         {"odd names", usual, odd_names},
         {"odd contexts", usual, odd_contexts},

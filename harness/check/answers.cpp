@@ -9,6 +9,9 @@
 namespace harness::check {
 namespace {
 
+/// Pieces of content and extents should begin and end at multiples of it, in bytes.
+constexpr std::uint64_t even = 512;
+
 /// Replies in a description; more are counted.
 constexpr std::size_t most_named = 6;
 
@@ -42,9 +45,11 @@ const std::vector<std::string_view>& field_names(bool of_option) {
                                                          "unlisted-descriptions",
                                                          "longest-name"};
     static const std::vector<std::string_view> request = {
-        "chunks",         "data-chunks",    "holes",  "extents",      "extents-sum", "first-extent",
-        "largest-extent", "contexts",       "errors", "sizes",        "new-size",    "size-flags",
-        "covered",        "unknown-chunks", "done",   "first-status", "zero-bytes"};
+        "chunks",           "data-chunks",    "holes",      "extents",        "extents-sum",
+        "first-extent",     "largest-extent", "contexts",   "errors",         "sizes",
+        "new-size",         "size-flags",     "covered",    "unknown-chunks", "done",
+        "first-status",     "zero-bytes",     "hole-bytes", "uneven-chunks",  "uneven-extents",
+        "equal-neighbours", "crowded-errors"};
     return of_option ? option : request;
 }
 
@@ -176,6 +181,22 @@ std::string OptionOutcome::describe() const {
     return text;
 }
 
+void RequestOutcome::place(std::uint64_t offset, std::uint64_t length) {
+    const std::uint64_t end = offset + length;
+    const bool begins = offset % even == 0 || offset == request.offset;
+    const bool ends = end % even == 0 || end == request.offset + request.length;
+    counts["uneven-chunks"] += begins && ends ? 0U : 1U;
+    placed_.push_back({offset, end, 0});
+}
+
+void RequestOutcome::fail_at(std::uint64_t offset) {
+    for (Placed& piece : placed_) {
+        if (offset >= piece.begin && offset < piece.end && ++piece.errors == 2) {
+            ++counts["crowded-errors"];
+        }
+    }
+}
+
 void RequestOutcome::content(std::uint64_t offset, nbd::Bytes bytes, std::uint64_t length) {
     if (request.type != nbd::Command::read || offset < request.offset ||
         offset - request.offset > request.length || length > request.length - (offset - request.offset) ||
@@ -208,12 +229,14 @@ void RequestOutcome::take(const ChunkAnswer& answer) {
         ++counts["data-chunks"];
         if (const auto start = nbd::decode_prefix<nbd::OffsetData>(payload)) {
             const nbd::Bytes bytes = nbd::Bytes(payload).subspan(nbd::wire_size<nbd::OffsetData>);
+            place(start->offset, bytes.size());
             content(start->offset, bytes, bytes.size());
         }
         return;
     case nbd::ChunkType::offset_hole:
         ++counts["holes"];
         if (const auto hole = decoded<nbd::OffsetHole>(payload)) {
+            place(hole->offset, hole->length);
             content(hole->offset, {}, hole->length);
         }
         return;
@@ -230,10 +253,16 @@ void RequestOutcome::take(const ChunkAnswer& answer) {
         ++counts["contexts"];
         counts["extents"] += descriptors.size();
         std::uint64_t left = request.length; // the last extent may reach beyond what was asked for
+        std::optional<std::uint64_t> before;
         for (const auto& extent : descriptors) {
             const std::uint64_t inside = std::min<std::uint64_t>(extent.length, left);
             left -= inside;
             counts["zero-bytes"] += (extent.status & nbd::allocation_flag::zero) != 0 ? inside : 0;
+            counts["hole-bytes"] += (extent.status & nbd::allocation_flag::hole) != 0 ? inside : 0;
+            const bool is_even = (request.offset + request.length - left) % even == 0 || left == 0;
+            counts["uneven-extents"] += is_even ? 0U : 1U;
+            counts["equal-neighbours"] += before == extent.status ? 1U : 0U;
+            before = extent.status;
             counts["extents-sum"] += extent.length;
             counts["largest-extent"] = std::max<std::uint64_t>(counts["largest-extent"], extent.length);
         }
@@ -260,6 +289,12 @@ void RequestOutcome::take(const ChunkAnswer& answer) {
                                           static_cast<std::uint32_t>(payload[2]) << 8 | payload[3])
                 : nbd::Error::io;
         error = error.value_or(told);
+        const auto placed = answer.chunk.type == nbd::ChunkType::error_offset
+                                ? decoded<nbd::ErrorOffsetChunk>(payload)
+                                : std::nullopt;
+        if (placed) {
+            fail_at(placed->offset);
+        }
     } else {
         ++counts["unknown-chunks"];
     }

@@ -62,7 +62,18 @@ struct RequestOutcome {
     [[nodiscard]] std::string describe() const;
 
   private:
+    /// Where content came for, and how many errors were told to be in it.
+    struct Placed {
+        std::uint64_t begin = 0;
+        std::uint64_t end = 0;
+        std::uint64_t errors = 0;
+    };
+
     void content(std::uint64_t offset, nbd::Bytes data, std::uint64_t length);
+    void place(std::uint64_t offset, std::uint64_t length);
+    void fail_at(std::uint64_t offset);
+
+    std::vector<Placed> placed_;
 };
 
 /// The names that `holds` may use of an answer to an option, or to a request.

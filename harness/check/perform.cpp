@@ -242,6 +242,9 @@ void Performer::step(const CheckStep& step) {
         line.exchange->dialogue().reset();
         line.over = true;
         return;
+    case Kind::shut_down:
+        result_.shut_down = true;
+        return server_.shut_down();
     case Kind::pause:
         (void)line.exchange->listen(step.time);
         return;

@@ -19,6 +19,7 @@ struct Performance {
     wire::Transcript transcript;
     bool unreachable = false; ///< no connection could be made, or nothing came on it: findings say why
     bool late = false;        ///< something was waited for in vain
+    bool shut_down = false;   ///< the case has told the server to shut down
     bool broke_off = false;   ///< the server closed a connection where the case did not expect that
 };
 

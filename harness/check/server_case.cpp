@@ -99,6 +99,7 @@ class Reader {
     bool last_is_option_ = false;
     bool sends_write_ = false;
     bool sends_resize_ = false;
+    bool shuts_down_ = false;
 };
 
 Comparison Reader::read_comparison(const YamlNode& node, bool of_option) const {
@@ -289,6 +290,10 @@ CheckStep Reader::read_step(const YamlNode& node) {
         step.kind = Kind::reset;
         step.text = "reset";
         (void)reset->boolean();
+    } else if (const auto shut_down = map.optional("shut-down")) {
+        step.kind = Kind::shut_down;
+        step.text = "shut the server down";
+        shuts_down_ = shut_down->boolean();
     } else if (const auto pause = map.optional("pause")) {
         step.kind = Kind::pause;
         step.text = "pause";
@@ -309,7 +314,7 @@ CheckStep Reader::read_step(const YamlNode& node) {
         map.finish();
         node.fail(
             "a step is one of send, expect, holds, data, save, greeted, usable, in-step, settled, ends, "
-            "half-close, reset, pause, connect");
+            "half-close, reset, shut-down, pause, connect");
     }
     map.finish();
     return step;
@@ -324,6 +329,9 @@ void Reader::check_permissions(const ServerCase& made, const YamlNode& node) con
     if (sends_write_ && !needs({"writable", "resizable", "read-only"})) {
         node.fail("a case that sends writes needs one of writable, resizable, read-only, or it would damage "
                   "an export");
+    }
+    if (shuts_down_ && !needs({"started"})) {
+        node.fail("a case that shuts the server down needs started");
     }
     if (sends_resize_ && !needs({"resizable", "no-resize", "read-only"})) {
         node.fail("a case that sends NBD_CMD_RESIZE needs one of resizable, no-resize, read-only, or it "

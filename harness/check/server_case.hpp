@@ -89,6 +89,7 @@ struct CheckStep {
         half_close, ///< this side sends nothing more
         reset,      ///< this side resets the connection
         pause,      ///< this side waits
+        shut_down,  ///< the server is told to shut down
     } kind = Kind::send;
     Position position;
     std::string text; ///< for people: "send NBD_CMD_READ"

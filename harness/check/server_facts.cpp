@@ -63,6 +63,8 @@ const std::vector<NeedWord>& need_words() {
          [](const ServerFacts& s, const ExportFacts*) { return s.lets_in_unasked; }},
         {"names", "some names are not exported",
          [](const ServerFacts& s, const ExportFacts*) { return s.refuses_names; }},
+        {"started", "the suite has started the server, and may shut it down",
+         [](const ServerFacts& s, const ExportFacts*) { return static_cast<bool>(s.shut_down); }},
         {"export", "the server lets a client into the export",
          [](const ServerFacts&, const ExportFacts* e) { return e != nullptr; }},
         {"info", "NBD_OPT_INFO is taken", takes<nbd::Option::info>},

@@ -9,6 +9,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -40,6 +41,8 @@ struct ServerFacts {
     Greeting greeting;
     std::string no_greeting; ///< why no greeting came; empty if one did
     std::map<nbd::Option, std::optional<nbd::OptionReplyType>> answers; ///< how options are answered
+    /// Tells the server to shut down, as its administrator would; empty where the suite has not started it.
+    std::function<void()> shut_down;
     bool lets_in_unasked = false;                      ///< also who does not ask for block sizes
     bool refuses_names = false;                        ///< not every name leads to an export
     bool hides_names = false;                          ///< unknown names are refused for want of TLS

@@ -69,13 +69,16 @@ class Suite {
       , options_(options)
       , progress_(progress)
       , patience_(options.patience)
-      , facts_(probe_server(uri, options.permissions, patience_)) {}
+      , facts_(probe_server(uri, options.permissions, patience_)) {
+        allow_shutdown(facts_);
+    }
 
     SuiteResult run();
 
   private:
     void run_case(const ServerCase& made, Style style);
     [[nodiscard]] ServerFacts refreshed() const;
+    void allow_shutdown(ServerFacts& facts) const;
     void finish(reports::CaseResult& item, Performance performance, const ServerCase& made);
     /// Looks whether the server has died, and starts it again if it can. False if it is gone for good.
     bool revive(reports::CaseResult& item, const Performance& performance);
@@ -108,6 +111,15 @@ reports::CaseResult Suite::blank(const ServerCase& made, const std::string& labe
 }
 
 bool Suite::revive(reports::CaseResult& item, const Performance& performance) {
+    if (performance.shut_down) {
+        try {
+            started_->start(options_.patience);
+        } catch (const NotStarted& error) {
+            result_.given_up =
+                fmt::format("the server cannot be started again after a shutdown: {}", error.what());
+        }
+        return result_.given_up.empty();
+    }
     if (started_ == nullptr) {
         if (performance.unreachable && !performance.late) {
             result_.given_up = fmt::format("the server takes no connections any more: {}",
@@ -175,9 +187,17 @@ void Suite::finish(reports::CaseResult& item, Performance performance, const Ser
 
 ServerFacts Suite::refreshed() const {
     try {
-        return probe_server(facts_.uri, options_.permissions, patience_);
+        ServerFacts facts = probe_server(facts_.uri, options_.permissions, patience_);
+        allow_shutdown(facts);
+        return facts;
     } catch (const NoServer&) {
         return facts_; // the case will say so
+    }
+}
+
+void Suite::allow_shutdown(ServerFacts& facts) const {
+    if (started_ != nullptr) {
+        facts.shut_down = [this] { started_->shut_down(); };
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <csignal>
 #include <poll.h>
 
 namespace harness::check {
@@ -124,6 +125,12 @@ void StartedServer::start(std::chrono::milliseconds patience) {
                 fmt::format("'{}' runs, but takes no connections at {}", command_, server_text(uri_)));
         }
         interrupt::poll_until({}, std::min(Clock::now() + pause, deadline));
+    }
+}
+
+void StartedServer::shut_down() {
+    if (process_) {
+        process_->kill_group(SIGTERM);
     }
 }
 

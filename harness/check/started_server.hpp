@@ -34,6 +34,8 @@ class StartedServer {
     /// Starts it, for the first time or again. Throws NotStarted if it takes no connections in time, or
     /// something else has its place.
     void start(std::chrono::milliseconds patience);
+    /// Tells it to shut down (SIGTERM), and does not wait for that.
+    void shut_down();
     /// Where it listens.
     [[nodiscard]] const nbd::Uri& uri() const { return uri_; }
     /// How it ended, if it has, or does so within `time`.

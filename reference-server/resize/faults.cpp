@@ -11,7 +11,7 @@ constexpr std::array entries{
                "sets NBD_FLAG_SEND_RESIZE though no form of NBD_CMD_RESIZE is accepted"},
     FaultEntry{Fault::flag_never, "flag-never", "RZ-FLAG-1",
                "leaves NBD_FLAG_SEND_RESIZE clear though NBD_CMD_RESIZE is accepted"},
-    FaultEntry{Fault::unannounced_drops, "unannounced-drops", "RZ-FLAG-2",
+    FaultEntry{Fault::unannounced_drops, "unannounced-drops", "RZ-FLAG-4",
                "closes the connection when NBD_CMD_RESIZE comes without having been announced"},
     FaultEntry{Fault::info_unasked, "info-unasked", "RZ-INFO-1",
                "sends NBD_INFO_RESIZE to clients that did not ask for it"},

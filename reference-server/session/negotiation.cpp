@@ -340,6 +340,9 @@ void Negotiation::answer_info(const nbd::OptionRequest& request, nbd::Bytes payl
           nbd::InfoExport{nbd::InfoType::export_, size, transmission_flags(*served, name, info)});
     acknowledge(request.option);
     if (request.option == Option::go) {
+        if (served->rules().knobs.advertise != Advertise::info) {
+            info.reset(); // whatever a fault has told, such a configuration behaves as if it had not
+        }
         agree(std::move(served), name, info);
     } else {
         most_ = std::min(options_.most, served->rules().knobs.replies);

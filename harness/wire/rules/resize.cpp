@@ -311,11 +311,12 @@ Wrong wrong_error(const ReplyEvent& event, Error wanted) {
 }
 
 constexpr Rule<ReplyEvent> replies[] = {
-    {"RZ-FLAG-2",
+    {"RZ-FLAG-4",
      [](const ReplyEvent& event) {
          return when(event.is(Command::resize) && !event.state.has(offered::send_resize) && !event.failed(),
                      "NBD_FLAG_SEND_RESIZE is clear, but it succeeded");
-     }},
+     },
+     recommended},
     {"RZ-AUTO-4",
      [](const ReplyEvent& event) {
          const bool write = event.is(Command::write) || event.is(Command::write_zeroes);

@@ -99,7 +99,7 @@ std::vector<RuleCase> resize_cases() {
          }},
         {"RZ-FLAG-2", client, grown,
          [](C& c) { c.structured().request(Command::resize, 2 * mib, 0).error(Error::inval); }},
-        {"RZ-FLAG-2", server, grown,
+        {"RZ-FLAG-4", server, grown,
          [](C& c) { c.structured().request(Command::resize, 2 * mib, 0).none(); }},
         {"RZ-FLAG-3", client, polled,
          [](C& c) {
