@@ -67,9 +67,13 @@ void MountedExport::need(const std::string& uri) {
     }
     const Exit exit = process_->stop(stop_patience);
     if (exit.signal == 0 && exit.code == bridge_.not_here) {
-        const std::string words = process_->error_tail(quoted);
+        std::string words = process_->error_tail(quoted);
         process_.reset();
-        throw CannotDo(words);
+        // The same in every case.
+        for (auto at = words.find(file_.string()); at != std::string::npos; at = words.find(file_.string())) {
+            words.replace(at, file_.string().size(), "the file");
+        }
+        throw CannotDo(words.substr(0, words.find_last_not_of('\n') + 1));
     }
     fail(exit, "instead of mounting the export");
 }
