@@ -113,8 +113,12 @@ OptionRequest renamed(const OptionRequest& option, const std::string& name) {
     case nbd::Option::set_meta_context:
         rename(payload_as<nbd::MetaContextRequest>(option.payload));
         break;
-    default:
+    case nbd::Option::info:
+    case nbd::Option::go:
         rename(payload_as<nbd::InfoRequest>(option.payload));
+        break;
+    default:
+        break;
     }
     return other;
 }

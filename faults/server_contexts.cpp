@@ -89,6 +89,15 @@ void list_allocation(OptionRequest& option, Flow& flow) {
     flow.to_client(option_reply(option.option, OptionReplyType::ack));
 }
 
+void list_queries(OptionRequest& option, Flow& flow) {
+    if (const auto asked = payload_as<nbd::MetaContextRequest>(option.payload)) {
+        for (const nbd::MetaContextQuery& query : asked->queries) {
+            flow.to_client(context_reply(option.option, 0, query.query));
+        }
+    }
+    flow.to_client(option_reply(option.option, OptionReplyType::ack));
+}
+
 void accept(OptionRequest& option, Flow& flow) {
     flow.to_client(option_reply(option.option, OptionReplyType::ack));
 }
@@ -104,6 +113,26 @@ Recipe on_listed(std::string name) {
             flow.to_client(context_reply(reply.option, 0, name));
         }
     });
+}
+
+/// The server gets NBD_OPT_SET_META_CONTEXT for NBD_OPT_LIST_META_CONTEXT with a query that finds something.
+Recipe listed_is_selected() {
+    return twist_with(
+        false,
+        [](bool& listing, OptionRequest& option) {
+            const auto asked = payload_as<nbd::MetaContextRequest>(option.payload);
+            listing = option.option == Option::list_meta_context && asked && allocation(asked->queries);
+            option.option = listing ? Option::set_meta_context : option.option;
+        },
+        [](bool& listing, OptionReply& reply) {
+            if (!listing || reply.option != Option::set_meta_context) {
+                return;
+            }
+            reply.option = Option::list_meta_context;
+            if (reply.type == OptionReplyType::meta_context) {
+                edit<nbd::MetaContextReply>(reply.payload, [](nbd::MetaContextReply& told) { told.id = 0; });
+            }
+        });
 }
 
 Table both() {
@@ -133,6 +162,16 @@ Table both() {
          "lists a metadata context of a namespace that nobody has registered", on_listed("acme:everything")},
         {"meta-context-4097", "META-NAME-STRING", "lists a metadata context with a name of 4097 bytes",
          on_listed("x-long:" + std::string(nbd::max_string - 6, 'n'))},
+        {"meta-query-nul", "META-BASE-UNKNOWN",
+         "reads queries for metadata contexts up to the first NUL only", twist([](OptionRequest& option) {
+             if (about_contexts(option.option)) {
+                 edit<nbd::MetaContextRequest>(option.payload, [](nbd::MetaContextRequest& request) {
+                     for (nbd::MetaContextQuery& query : request.queries) {
+                         query.query.resize(std::min(query.query.size(), query.query.find('\0')));
+                     }
+                 });
+             }
+         })},
         {"meta-malformed-accepted", "META-INVALID",
          "accepts options for metadata contexts whose queries are longer than their data",
          twist([](OptionRequest& option, Flow& flow) {
@@ -167,6 +206,18 @@ Table listing() {
          in_place(Option::list_meta_context, other_namespace, list_allocation)},
         {"list-meta-missed", "LIST-META-MATCHES", "lists nothing for the query base:allocation",
          in_place(Option::list_meta_context, allocation, accept)},
+        {"list-meta-everything", "LIST-META-MATCHES", "lists base:allocation for queries of any kind",
+         in_place(
+             Option::list_meta_context, [](const Queries& queries) { return !none(queries); },
+             list_allocation)},
+        {"list-meta-invented", "META-BASE-UNKNOWN",
+         "lists what unknown queries of the namespace base ask for",
+         in_place(Option::list_meta_context, unknown_leaf, list_queries)},
+        {"list-meta-unknown-namespace", "META-UNKNOWN-NAMESPACE",
+         "answers NBD_REP_ERR_INVALID to a list with queries of an unknown namespace",
+         in_place(Option::list_meta_context, other_namespace, call_invalid)},
+        {"list-meta-selects", "SET-META-NONE", "selects what NBD_OPT_LIST_META_CONTEXT finds",
+         listed_is_selected()},
         {"list-meta-extended-demanded", "META-EXTENDED-NO-REQD",
          "answers NBD_REP_ERR_EXT_HEADER_REQD to NBD_OPT_LIST_META_CONTEXT though extended headers were "
          "agreed",
@@ -208,6 +259,16 @@ Table selecting() {
          in_place(Option::set_meta_context, none, select_allocation)},
         {"set-meta-wildcard", "SET-META-WILDCARD", "selects base:allocation for the query base:",
          in_place(Option::set_meta_context, wildcard, select_allocation)},
+        {"set-meta-wildcard-hides", "SET-META-WILDCARD",
+         "selects nothing for other queries beside the query base:",
+         in_place(
+             Option::set_meta_context,
+             [](const Queries& queries) {
+                 return queries.size() > 1 && std::ranges::any_of(queries, [](const auto& query) {
+                            return query.query == "base:";
+                        });
+             },
+             accept)},
         {"set-meta-empty-leaf", "META-EMPTY-LEAF-SET",
          "selects a metadata context for a query of a namespace and a colon alone",
          in_place(Option::set_meta_context, other_wildcard,

@@ -69,6 +69,9 @@ Table by_name() {
                  flow.to_client(option_reply(Option::export_name, OptionReplyType::err_unknown));
              }
          })},
+        {"export-name-any", "EXPORT-UNKNOWN", "lets clients in by NBD_OPT_EXPORT_NAME whatever the name is",
+         early(on_option(Option::export_name,
+                         [](OptionRequest& option, Flow& /*flow*/) { option = renamed(option, {}); }))},
         {"export-name-stays", "HARD-END-SERVER",
          "keeps the connection open, in silence, when NBD_OPT_EXPORT_NAME names an unknown export",
          early(twist([](Ended ended, Flow& flow) {
@@ -202,10 +205,20 @@ Table transmission_flags() {
         {"flag-has-flags-clear", "HAS-FLAGS", "leaves NBD_FLAG_HAS_FLAGS clear", flags(0, flag::has_flags)},
         {"flag-read-only-on-writable", "READ-ONLY-REFUSED",
          "sets NBD_FLAG_READ_ONLY and takes writes all the same", flags(flag::read_only, 0)},
+        {"read-only-pretended", "READ-ONLY-REFUSED",
+         "answers requests that write to a read-only export with success and writes nothing",
+         pretend([](const Request& request, const Conversation& told) {
+             return (told.flags & flag::read_only) != 0 && changes_disk(request.type);
+         })},
         {"flag-read-only-hidden", "FLAG-READ-ONLY", "does not tell that an export is read-only",
          flags(0, flag::read_only)},
         {"flag-flush-fua-hidden", "INTEROP-FLUSH-FUA", "offers neither NBD_CMD_FLUSH nor NBD_CMD_FLAG_FUA",
-         flags(0, flag::send_flush | flag::send_fua)},
+         both(flags(0, flag::send_flush | flag::send_fua),
+              refuse(nbd::Error::inval,
+                     [](const Request& request, const Conversation& /*told*/) {
+                         return request.type == nbd::Command::flush ||
+                                (request.flags & nbd::command_flag::fua) != 0;
+                     }))},
         {"flag-df-without-structured", "FLAG-DF",
          "sets NBD_FLAG_SEND_DF although structured replies were not agreed",
          on_export([](std::uint64_t& /*size*/, std::uint16_t& flags, const Conversation& told) {

@@ -49,6 +49,27 @@ Table greeting_faults() {
          "goes on with a client that sets an unknown flag", twist([](ClientFlags& flags) {
              flags.flags &= nbd::client_flag::fixed_newstyle | nbd::client_flag::no_zeroes;
          })},
+        {"client-flags-swapped-accepted", "NUMBERS-BIG-ENDIAN",
+         "takes client flags in the wrong order of bytes", twist([](ClientFlags& flags) {
+             const std::uint32_t swapped = __builtin_bswap32(flags.flags);
+             if ((swapped & nbd::client_flag::fixed_newstyle) != 0) {
+                 flags.flags = swapped;
+             }
+         })},
+        {"client-flags-none-silent", "HANDSHAKE-FLAGS-BEHAVIOUR",
+         "neither answers nor hangs up on options of a client that has set no flag",
+         twist([](ClientFlags& flags) { flags.flags |= nbd::client_flag::fixed_newstyle; },
+               [](OptionRequest& option, Flow& flow) {
+                   if (flow.told().client_flags == 0 && option.option != nbd::Option::export_name) {
+                       flow.drop();
+                   }
+               })},
+        {"client-flags-fixed-accepted", "CLIENT-FLAGS-DROPPED",
+         "does not offer NBD_FLAG_FIXED_NEWSTYLE, and goes on with a client that sets "
+         "NBD_FLAG_C_FIXED_NEWSTYLE",
+         twist([](Greeting& greeting) {
+             greeting.flags &= static_cast<std::uint16_t>(greeting.oldstyle ? ~0 : ~shake::fixed_newstyle);
+         })},
         {"client-flags-unoffered-accepted", "CLIENT-FLAGS-DROPPED",
          "does not offer NBD_FLAG_NO_ZEROES, and goes on with a client that sets NBD_FLAG_C_NO_ZEROES",
          twist([](Greeting& greeting) { greeting.flags &= static_cast<std::uint16_t>(~shake::no_zeroes); })},

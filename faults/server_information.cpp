@@ -147,6 +147,13 @@ Table replies() {
          early(in_place_of_info(
              [](const OptionRequest& option) { return !payload_as<nbd::InfoRequest>(option.payload); },
              [](OptionRequest& /*option*/, Flow& /*flow*/) {}))},
+        {"info-first-silent", "OPTION-ANSWERED", "does not answer NBD_OPT_INFO where it is the first option",
+         early(on_option(Option::info,
+                         [](OptionRequest& /*option*/, Flow& flow) {
+                             if (flow.told().options == 1) {
+                                 flow.drop();
+                             }
+                         }))},
         {"info-unknown-refused", "INFO-REQUESTS-IGNORED",
          "refuses NBD_OPT_INFO and NBD_OPT_GO because of a type of information that it does not know",
          in_place_of_info(

@@ -165,6 +165,8 @@ Table listing() {
     return {
         {"list-unimplemented", "BASELINE-LIST", "answers NBD_REP_ERR_UNSUP to NBD_OPT_LIST",
          always(Option::list, OptionReplyType::err_unsup)},
+        {"list-silent", "OPTION-ANSWERED", "does not answer NBD_OPT_LIST",
+         early(on_option(Option::list, [](OptionRequest& /*option*/, Flow& flow) { flow.drop(); }))},
         {"list-data-accepted", "LIST-DATA-REFUSED", "lists its exports although NBD_OPT_LIST came with data",
          early(
              on_option(Option::list, [](OptionRequest& option, Flow& /*flow*/) { option.payload.clear(); }))},
@@ -277,6 +279,13 @@ Table others() {
                          [](OptionRequest& option, Flow& flow) {
                              if (!option.payload.empty()) {
                                  answer(flow, option_reply(option.option, OptionReplyType::ack));
+                             }
+                         }))},
+        {"starttls-data-silent", "OPTION-ANSWERED", "does not answer NBD_OPT_STARTTLS that comes with data",
+         early(on_option(Option::starttls,
+                         [](OptionRequest& option, Flow& flow) {
+                             if (!option.payload.empty()) {
+                                 flow.drop();
                              }
                          }))},
         {"structured-reply-strange", "STRUCTURED-REPLIES",

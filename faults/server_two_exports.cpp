@@ -82,8 +82,14 @@ Table two_export_faults() {
          both(two_exports(), first_size())},
         {"set-meta-for-all", "STATUS-UNSELECTED",
          "selects metadata contexts for whatever export is entered, not for the one that is named",
-         on_option(Option::set_meta_context,
-                   [](OptionRequest& option, Flow& /*flow*/) { option = renamed(option, {}); })},
+         twist_with(false,
+                    [](bool& selected, OptionRequest& option) {
+                        selected = selected || option.option == Option::set_meta_context;
+                        // To the server it is all one export, the default one.
+                        if (selected) {
+                            option = renamed(option, {});
+                        }
+                    })},
     };
 }
 

@@ -398,6 +398,8 @@ void odd_contexts(Stage& stage) {
         stage.say(contexts(Option::set_meta_context, queries));
     }
     stage.say(contexts(Option::set_meta_context, {"x-other:"}));
+    stage.say(contexts(Option::set_meta_context, {"base:", std::string(nbd::base_allocation)}));
+    stage.say(contexts(Option::set_meta_context, {std::string(nbd::base_allocation) + std::string(1, '\0')}));
     for (const char* query : {"base:nosuch", "base:allocation", "x-other:thing"}) {
         stage.say(contexts(Option::list_meta_context, {query}));
     }
@@ -468,6 +470,16 @@ void contexts_of_another(Stage& stage) {
     asking.leave();
 }
 
+/// A client that takes what is listed for selected.
+void contexts_listed(Stage& stage) {
+    hello(stage);
+    stage.say(option(Option::structured_reply));
+    stage.say(contexts(Option::list_meta_context, {std::string(nbd::base_allocation)})).say(info(Option::go));
+    Asking asking(stage);
+    asking.all({{Command::block_status, 0, 512}});
+    asking.leave();
+}
+
 void leave_at_once(Stage& stage) {
     hello(stage);
     stage.say(option(Option::abort)).leave();
@@ -488,6 +500,7 @@ const std::vector<Script>& scripts() {
         {"structured behind extended", usual, extended_then_structured},
         {"option behind NBD_OPT_GO", usual, option_behind_go},
         {"contexts of another export", usual, contexts_of_another},
+        {"contexts listed", usual, contexts_listed},
         {"leaves at once", usual, leave_at_once},
         {"by name", usual, [](Stage& stage) { by_export_name(stage, 1, "disk"); }},
         {"by name without zeroes", usual, [](Stage& stage) { by_export_name(stage, 3, "disk"); }},
@@ -523,6 +536,11 @@ const std::vector<Script>& scripts() {
         {"oldstyle", oldstyle, by_oldstyle},
         {"flags whatever is offered", usual,
          [](Stage& stage) { stage.say(ClientFlags{3}).say(option(Option::list)); }},
+        {"swapped client flags", usual,
+         [](Stage& stage) {
+             stage.say(ClientFlags{0x03000000}).say(option(Option::list));
+             stage.leave();
+         }},
         {"unknown client flag", usual,
          [](Stage& stage) {
              stage.say(ClientFlags{0x83}).say(option(Option::list));
