@@ -356,6 +356,7 @@ void odd_lengths(Stage& stage) {
     asking.all({{Command::trim, 0, std::uint64_t{64} << 20}, {Command::read, 0, std::uint64_t{64} << 20}});
     asking.all({{Command::flush, 0, 64}, {Command::read, 0, 512}, {Command::read, 512, 512}});
     stage.say(joined({asking.make(Command::resize, size, 0), asking.make(Command::read, size, 512)}));
+    asking.all({{Command::resize, 0, 0, ask::query | ask::fua}});
     asking.leave();
 }
 
