@@ -175,6 +175,7 @@ constexpr Verdict verdicts[] = {
     {"status-past-end-served", ""},
     {"bounds-wrap", ""},
     {"resize-forgets-requests", ""},
+    {"resize-fua-denied", ""},
     // No server of today's specification may do this, but clients have to put up with it.
     {"go-unsupported", "BASELINE-INFO-GO BASELINE-LIST"},
     {"chunk-hint-flag", "CHUNK-FLAGS"},
