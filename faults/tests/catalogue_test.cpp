@@ -133,6 +133,7 @@ constexpr Verdict verdicts[] = {
     {"status-simple-with-payload", "REPLY-MAGIC STATUS-NO-SIMPLE"},
     {"status-payload-unsound-served", "STATUS-CONTEXT-WANTED"},
     {"leaving-takes-others", "SERVER-NO-HANG-UP"},
+    {"reply-compact-for-structured", "EXTENDED-NO-COMPACT"},
     {"unaligned-hangs-up", "SERVER-NO-HANG-UP"},
     {"long-read-hangs-up", "SERVER-NO-HANG-UP"},
     {"read-only-said", "READ-ONLY-REFUSED"},

@@ -368,6 +368,14 @@ void asks_for_resize(Stage& stage) {
     asking.leave();
 }
 
+void both_styles(Stage& stage) {
+    hello(stage);
+    stage.say(option(Option::extended_headers)).say(option(Option::structured_reply)).say(info(Option::go));
+    Asking asking(stage, nbd::HeaderStyle::extended);
+    asking.all({{Command::read, 0, 512}});
+    asking.leave();
+}
+
 /// No farewell.
 void goes(Stage& stage) {
     hello(stage);
@@ -445,6 +453,7 @@ const std::vector<Script>& scripts() {
         {"long payload", usual, long_payload},
         {"odd lengths", usual, odd_lengths},
         {"asks for resize", usual, asks_for_resize},
+        {"both styles", usual, both_styles},
         {"goes without farewell", usual, goes},
         {"comes after that", usual, carefree},
         {"odd options", usual, odd_options},
