@@ -147,6 +147,19 @@ Table styles() {
              chunk.style = nbd::HeaderStyle::compact;
              chunk.magic = nbd::structured_reply_magic;
          })},
+        {"reply-compact-for-structured", "EXTENDED-PRECEDENCE",
+         "sends compact headers to a client that has asked for structured replies, too, before or after",
+         twist_with(
+             false,
+             [](bool& asked, OptionRequest& option) {
+                 asked = asked || option.option == nbd::Option::structured_reply;
+             },
+             [](bool& asked, Chunk& chunk) {
+                 if (asked) {
+                     chunk.style = nbd::HeaderStyle::compact;
+                     chunk.magic = nbd::structured_reply_magic;
+                 }
+             })},
         {"reply-extended-offset", "EXTENDED-OFFSET", "tells another offset than that of the request",
          twist([](Chunk& chunk) { chunk.offset += 512; })},
         {"chunk-reserved-flag", "CHUNK-FLAGS", "sets a reply flag that means nothing",

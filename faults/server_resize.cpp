@@ -46,6 +46,14 @@ Table resize_faults() {
                  flags &= static_cast<std::uint16_t>(~nbd::transmission_flag::send_flush);
              }
          })},
+        {"resize-fua-denied", "RZ-CMD-1",
+         "answers NBD_EPERM to queries, subscriptions and cancels with NBD_CMD_FLAG_FUA",
+         on_request(Command::resize,
+                    [](Request& request, Flow& flow) {
+                        if (!changes_size(request) && (request.flags & ask::fua) != 0) {
+                            answer(flow, failure(flow.told(), request, nbd::Error::perm));
+                        }
+                    })},
         {"resize-forgets-requests", "RZ-PLAIN-10",
          "does not answer requests beyond the end that come while the size changes",
          twist([](Request& request, Flow& flow) {

@@ -142,6 +142,7 @@ constexpr Verdict verdicts[] = {
     {"status-simple-with-payload", "REPLY-MAGIC STATUS-NO-SIMPLE"},
     {"status-payload-unsound-served", "STATUS-CONTEXT-WANTED"},
     {"leaving-takes-others", "SERVER-NO-HANG-UP"},
+    {"reply-compact-for-structured", "EXTENDED-NO-COMPACT"},
     {"unaligned-hangs-up", "SERVER-NO-HANG-UP"},
     {"long-read-hangs-up", "SERVER-NO-HANG-UP"},
     {"read-only-said", "READ-ONLY-REFUSED"},
@@ -187,6 +188,7 @@ constexpr Verdict verdicts[] = {
     {"status-past-end-served", ""},
     {"bounds-wrap", ""},
     {"resize-forgets-requests", ""},
+    {"resize-fua-denied", ""},
     // No server of today's specification may do this, but clients have to put up with it.
     {"go-unsupported", "BASELINE-INFO-GO BASELINE-LIST"},
     {"chunk-hint-flag", "CHUNK-FLAGS"},

@@ -357,6 +357,7 @@ void odd_lengths(Stage& stage) {
     asking.all({{Command::trim, 0, std::uint64_t{64} << 20}, {Command::read, 0, std::uint64_t{64} << 20}});
     asking.all({{Command::flush, 0, 64}, {Command::read, 0, 512}, {Command::read, 512, 512}});
     stage.say(joined({asking.make(Command::resize, size, 0), asking.make(Command::read, size, 512)}));
+    asking.all({{Command::resize, 0, 0, ask::query | ask::fua}});
     asking.leave();
 }
 
@@ -364,6 +365,14 @@ void asks_for_resize(Stage& stage) {
     hello(stage);
     stage.say(info(Option::go, "disk", {InfoType::block_size, InfoType::resize, InfoType::name}));
     Asking asking(stage);
+    asking.all({{Command::read, 0, 512}});
+    asking.leave();
+}
+
+void both_styles(Stage& stage) {
+    hello(stage);
+    stage.say(option(Option::extended_headers)).say(option(Option::structured_reply)).say(info(Option::go));
+    Asking asking(stage, nbd::HeaderStyle::extended);
     asking.all({{Command::read, 0, 512}});
     asking.leave();
 }
@@ -518,6 +527,7 @@ const std::vector<Script>& scripts() {
         {"long payload", usual, long_payload},
         {"odd lengths", usual, odd_lengths},
         {"asks for resize", usual, asks_for_resize},
+        {"both styles", usual, both_styles},
         {"goes without farewell", usual, goes},
         {"comes after that", usual, carefree},
         {"odd options", usual, odd_options},

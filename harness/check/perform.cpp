@@ -245,6 +245,11 @@ void Performer::step(const CheckStep& step) {
     case Kind::shut_down:
         result_.shut_down = true;
         return server_.shut_down();
+    case Kind::outside:
+        if (const std::string why = server_.resize_outside(value(*step.size, line)); !why.empty()) {
+            throw DoesNotApply{why};
+        }
+        return;
     case Kind::pause:
         (void)line.exchange->listen(step.time);
         return;

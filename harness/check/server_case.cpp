@@ -100,6 +100,7 @@ class Reader {
     bool sends_write_ = false;
     bool sends_resize_ = false;
     bool shuts_down_ = false;
+    bool resizes_outside_ = false;
 };
 
 Comparison Reader::read_comparison(const YamlNode& node, bool of_option) const {
@@ -294,6 +295,11 @@ CheckStep Reader::read_step(const YamlNode& node) {
         step.kind = Kind::shut_down;
         step.text = "shut the server down";
         shuts_down_ = shut_down->boolean();
+    } else if (const auto outside = map.optional("resize-outside")) {
+        step.kind = Kind::outside;
+        step.text = "resize the export from outside";
+        step.size = Number::read(*outside, names_);
+        resizes_outside_ = true;
     } else if (const auto pause = map.optional("pause")) {
         step.kind = Kind::pause;
         step.text = "pause";
@@ -314,7 +320,7 @@ CheckStep Reader::read_step(const YamlNode& node) {
         map.finish();
         node.fail(
             "a step is one of send, expect, holds, data, save, greeted, usable, in-step, settled, ends, "
-            "half-close, reset, shut-down, pause, connect");
+            "half-close, reset, shut-down, resize-outside, pause, connect");
     }
     map.finish();
     return step;
@@ -332,6 +338,9 @@ void Reader::check_permissions(const ServerCase& made, const YamlNode& node) con
     }
     if (shuts_down_ && !needs({"started"})) {
         node.fail("a case that shuts the server down needs started");
+    }
+    if (resizes_outside_ && !needs({"outside"})) {
+        node.fail("a case that changes the size from outside needs outside");
     }
     if (sends_resize_ && !needs({"resizable", "no-resize", "read-only"})) {
         node.fail("a case that sends NBD_CMD_RESIZE needs one of resizable, no-resize, read-only, or it "

@@ -90,6 +90,7 @@ struct CheckStep {
         reset,      ///< this side resets the connection
         pause,      ///< this side waits
         shut_down,  ///< the server is told to shut down
+        outside,    ///< the size of the export is changed behind the back of clients
     } kind = Kind::send;
     Position position;
     std::string text; ///< for people: "send NBD_CMD_READ"
@@ -109,6 +110,7 @@ struct CheckStep {
     std::vector<std::pair<std::string, Number>> saved; ///< save
     std::string requirement;                           ///< greeted, usable, in-step, settled, ends
     std::chrono::milliseconds time{0};                 ///< pause
+    std::optional<Number> size;                        ///< outside; bytes
 };
 
 /// A conformance case.

@@ -65,6 +65,8 @@ const std::vector<NeedWord>& need_words() {
          [](const ServerFacts& s, const ExportFacts*) { return s.refuses_names; }},
         {"started", "the suite has started the server, and may shut it down",
          [](const ServerFacts& s, const ExportFacts*) { return static_cast<bool>(s.shut_down); }},
+        {"outside", "the suite can change the size of the export behind the back of clients",
+         [](const ServerFacts& s, const ExportFacts*) { return static_cast<bool>(s.resize_outside); }},
         {"export", "the server lets a client into the export",
          [](const ServerFacts&, const ExportFacts* e) { return e != nullptr; }},
         {"info", "NBD_OPT_INFO is taken", takes<nbd::Option::info>},

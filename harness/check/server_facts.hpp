@@ -43,6 +43,9 @@ struct ServerFacts {
     std::map<nbd::Option, std::optional<nbd::OptionReplyType>> answers; ///< how options are answered
     /// Tells the server to shut down, as its administrator would; empty where the suite has not started it.
     std::function<void()> shut_down;
+    /// Changes the size of the export to so many bytes as if by itself, and returns what is wrong; empty
+    /// where the suite has no means to do that.
+    std::function<std::string(std::uint64_t)> resize_outside;
     bool lets_in_unasked = false;                      ///< also who does not ask for block sizes
     bool refuses_names = false;                        ///< not every name leads to an export
     bool hides_names = false;                          ///< unknown names are refused for want of TLS

@@ -70,7 +70,7 @@ class Suite {
       , progress_(progress)
       , patience_(options.patience)
       , facts_(probe_server(uri, options.permissions, patience_)) {
-        allow_shutdown(facts_);
+        allow_administration(facts_);
     }
 
     SuiteResult run();
@@ -78,7 +78,7 @@ class Suite {
   private:
     void run_case(const ServerCase& made, Style style);
     [[nodiscard]] ServerFacts refreshed() const;
-    void allow_shutdown(ServerFacts& facts) const;
+    void allow_administration(ServerFacts& facts) const;
     void finish(reports::CaseResult& item, Performance performance, const ServerCase& made);
     /// Looks whether the server has died, and starts it again if it can. False if it is gone for good.
     bool revive(reports::CaseResult& item, const Performance& performance);
@@ -188,16 +188,21 @@ void Suite::finish(reports::CaseResult& item, Performance performance, const Ser
 ServerFacts Suite::refreshed() const {
     try {
         ServerFacts facts = probe_server(facts_.uri, options_.permissions, patience_);
-        allow_shutdown(facts);
+        allow_administration(facts);
         return facts;
     } catch (const NoServer&) {
         return facts_; // the case will say so
     }
 }
 
-void Suite::allow_shutdown(ServerFacts& facts) const {
+void Suite::allow_administration(ServerFacts& facts) const {
     if (started_ != nullptr) {
         facts.shut_down = [this] { started_->shut_down(); };
+    }
+    if (started_ != nullptr && started_->can_resize() && options_.permissions.size_changes) {
+        facts.resize_outside = [this](std::uint64_t bytes) {
+            return started_->resize(facts_.uri.export_name, bytes, patience_);
+        };
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include <csignal>
 #include <poll.h>
+#include <sys/socket.h>
 
 namespace harness::check {
 namespace {
@@ -53,6 +54,11 @@ StartedServer::StartedServer(std::string command, std::optional<nbd::Uri> uri, W
     }
     replace(command_, "{socket}", uri_.socket);
     replace(command_, "{port}", std::to_string(uri_.port));
+    const std::string control = (folder_ / "c").string();
+    if (replace(command_, "{control}", control)) {
+        control_.transport = nbd::Uri::Transport::unix_socket;
+        control_.socket = control;
+    }
 }
 
 StartedServer::~StartedServer() {
@@ -132,6 +138,32 @@ void StartedServer::shut_down() {
     if (process_) {
         process_->kill_group(SIGTERM);
     }
+}
+
+std::string StartedServer::resize(const std::string& export_name, std::uint64_t bytes,
+                                  std::chrono::milliseconds patience) {
+    const auto deadline = Clock::now() + patience;
+    const Connected connected = connect_to(control_, deadline);
+    if (!connected.problem.empty()) {
+        return connected.problem;
+    }
+    const std::string line = fmt::format("resize {} {}\n", export_name, bytes);
+    if (::send(connected.socket.get(), line.data(), line.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(line.size())) {
+        return "the control socket takes no line";
+    }
+    std::string answer;
+    char part[256];
+    while (answer.find('\n') == std::string::npos && Clock::now() < deadline) {
+        pollfd watched[] = {{connected.socket.get(), POLLIN, 0}};
+        interrupt::poll_until(watched, deadline);
+        const ssize_t size = ::recv(connected.socket.get(), part, sizeof part, 0);
+        if (size == 0) {
+            break;
+        }
+        answer.append(part, size > 0 ? static_cast<std::size_t>(size) : 0);
+    }
+    return answer == "ok\n" ? "" : fmt::format("the control socket says '{}'", answer);
 }
 
 std::optional<Exit> StartedServer::ended(std::chrono::milliseconds time) {

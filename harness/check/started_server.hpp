@@ -8,6 +8,7 @@
 #include "protocol/uri.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -24,7 +25,8 @@ struct NotStarted : std::runtime_error {
 /// A server under a command line of the shell. Functions throw Interrupted.
 class StartedServer {
   public:
-    /// `command` may hold {socket} or {port}, where the server is to listen. Without them it listens at `uri`
+    /// `command` may hold {control}, where a server is to take lines "resize EXPORT BYTES", as the reference
+    /// server does, and {socket} or {port}, where it is to listen. Without them it listens at `uri`
     /// by itself if there is one, else it gets a listening socket as systemd passes one (LISTEN_FDS).
     StartedServer(std::string command, std::optional<nbd::Uri> uri, Workspace& workspace);
     ~StartedServer();
@@ -36,6 +38,12 @@ class StartedServer {
     void start(std::chrono::milliseconds patience);
     /// Tells it to shut down (SIGTERM), and does not wait for that.
     void shut_down();
+    /// True if its command has {control}: it can be told to change the size of an export.
+    [[nodiscard]] bool can_resize() const { return !control_.socket.empty(); }
+    /// Changes the size of an export to so many bytes behind the back of its clients. Returns what is wrong;
+    /// empty if it has done so.
+    [[nodiscard]] std::string resize(const std::string& export_name, std::uint64_t bytes,
+                                     std::chrono::milliseconds patience);
     /// Where it listens.
     [[nodiscard]] const nbd::Uri& uri() const { return uri_; }
     /// How it ended, if it has, or does so within `time`.
@@ -51,6 +59,7 @@ class StartedServer {
 
     std::string command_;
     nbd::Uri uri_;
+    nbd::Uri control_; ///< the Unix socket that stands for {control}; without a path if there is none
     Listening listening_ = Listening::by_itself;
     std::filesystem::path folder_;
     std::unique_ptr<Process> process_;

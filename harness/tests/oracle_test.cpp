@@ -377,7 +377,7 @@ TEST(Oracle, UsesOnlyWhatWasOffered) {
 }
 
 TEST(Oracle, NamesStatementsThatThereAre) {
-    const std::map<std::string, int> statements{{"FLAG", 3},  {"INFO", 7},  {"SIZE", 2},
+    const std::map<std::string, int> statements{{"FLAG", 4},  {"INFO", 7},  {"SIZE", 2},
                                                 {"AUTO", 12}, {"CMD", 3},   {"PLAIN", 12},
                                                 {"QUERY", 2}, {"NOTE", 10}, {"CHUNK", 3}};
     const auto check = [&](const std::string& rule) {

@@ -32,7 +32,7 @@ const ResizeCase cases[] = {
         a open extended info => 1048576 resize
         a plain 2000000 => ok
         a query => EINVAL)"},
-    {"flag_of_growth_by_writes_alone", "RZ-FLAG-1 RZ-FLAG-2", announced, R"(
+    {"flag_of_growth_by_writes_alone", "RZ-FLAG-1 RZ-FLAG-4", announced, R"(
         a open extended info => 1048576 AIZX/1/0/4194304
         a plain 2000000 => EINVAL
         a read 0 1 => zero)"},
@@ -40,14 +40,14 @@ const ResizeCase cases[] = {
         a open extended => 1048576
         b open extended info => 1048576 resize QNX/1/0/4194304
         c open simple info => 1048576 X/1/0/4194304)"},
-    {"flag_of_nothing", "RZ-FLAG-1 RZ-FLAG-2 RZ-INFO-2", fixed, R"(
+    {"flag_of_nothing", "RZ-FLAG-1 RZ-FLAG-4 RZ-INFO-2", fixed, R"(
         a open extended info => 1048576
         a plain 2000000 => EINVAL
         a read 0 1 => zero
         b open simple info => 1048576
         b plain 2000000 => EINVAL
         b read 0 1 => zero)"},
-    {"flag_of_a_read_only_export", "RZ-FLAG-1 RZ-FLAG-2 RZ-INFO-5", both + ",read-only=yes", R"(
+    {"flag_of_a_read_only_export", "RZ-FLAG-1 RZ-FLAG-4 RZ-INFO-5", both + ",read-only=yes", R"(
         a open structured info => 1048576 resize ZQNX/1/0/4194304
         a plain 2000000 => EPERM
         a query => size=1048576
