@@ -19,7 +19,7 @@ Table joined(std::initializer_list<Table (*)()> parts) {
 std::span<const Fault> server_faults() {
     static const Table all = joined({greeting_faults, option_faults, export_faults, information_faults,
                                      context_faults, reply_faults, error_faults, read_faults, command_faults,
-                                     bounds_faults, status_faults, ending_faults});
+                                     bounds_faults, status_faults, ending_faults, faults_for_clients});
     return all;
 }
 
@@ -32,7 +32,8 @@ std::span<const Fault> client_faults() {
 }
 
 std::span<const Fault> server_oddities() {
-    static const Table all = joined({handshake_oddities, size_oddities, reply_oddities, failure_oddities});
+    static const Table all =
+        joined({handshake_oddities, size_oddities, reply_oddities, failure_oddities, oddities_for_clients});
     return all;
 }
 

@@ -27,6 +27,7 @@ using Table = std::vector<Fault>;
 [[nodiscard]] Table bounds_faults();
 [[nodiscard]] Table status_faults();
 [[nodiscard]] Table ending_faults();
+[[nodiscard]] Table faults_for_clients();
 
 // ---- what clients do wrongly
 [[nodiscard]] Table client_request_faults();
@@ -36,5 +37,6 @@ using Table = std::vector<Fault>;
 [[nodiscard]] Table reply_oddities();
 [[nodiscard]] Table size_oddities();
 [[nodiscard]] Table failure_oddities();
+[[nodiscard]] Table oddities_for_clients();
 
 } // namespace faults

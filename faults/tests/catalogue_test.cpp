@@ -95,6 +95,8 @@ constexpr Verdict verdicts[] = {
     {"fails-write-zeroes", "ZEROES-PAST-END"},
     {"fails-block-status", "STATUS-PAST-END STATUS-UNSELECTED"},
     {"option-unknown-hangs-up", "HAGGLING-NO-HANG-UP"},
+    {"block-size-maximum-zero", "BLOCK-SIZE-PAYLOAD BLOCK-SIZE-PAYLOAD-1M CHUNK-PAYLOAD"},
+    {"data-of-4-gib", "CHUNK-PAYLOAD CONTENT-IN-REQUEST DISC-OUTSTANDING"},
     {"option-unknown-data-unread", "HAGGLING-NO-HANG-UP"},
     {"list-reply-info", "INFO-REPLY-PLACE LIST-REPLIES"},
     {"list-reply-context", "LIST-REPLIES META-REPLY-PLACE"},
@@ -147,6 +149,8 @@ constexpr Verdict verdicts[] = {
     // because the
     // client has broken another one.
     {"greeting-late", ""},
+    {"greeting-cut", ""},
+    {"meta-context-short", "STATUS-CONTEXT STATUS-UNSELECTED"}, // it cannot be read, so nothing is selected
     {"write-refused-data-read", ""},
     {"abort-unanswered", ""},
     {"export-name-padding-short", ""},
@@ -162,6 +166,7 @@ constexpr Verdict verdicts[] = {
     // No server of today's specification may do this, but clients have to put up with it.
     {"go-unsupported", "BASELINE-INFO-GO BASELINE-LIST"},
     {"chunk-hint-flag", "CHUNK-FLAGS"},
+    {"write-fails-oddly", "ERROR-VALUE"},
     {"status-reserved-flags", "ALLOCATION-RESERVED"},
 };
 
