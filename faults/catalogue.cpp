@@ -21,7 +21,8 @@ std::span<const Fault> server_faults() {
         joined({greeting_faults,   option_faults,  export_faults, information_faults, context_faults,
                 reply_faults,      error_faults,   read_faults,   command_faults,     bounds_faults,
                 status_faults,     ending_faults,  tls_faults,    baseline_faults,    next_client_faults,
-                two_export_faults, payload_faults, size_faults,   flag_faults,        resize_faults});
+                two_export_faults, payload_faults, size_faults,   flag_faults,        resize_faults,
+                faults_for_clients});
     return all;
 }
 
@@ -35,7 +36,7 @@ std::span<const Fault> client_faults() {
 
 std::span<const Fault> server_oddities() {
     static const Table all = joined({handshake_oddities, tls_oddities, two_export_oddities, size_oddities,
-                                     reply_oddities, failure_oddities});
+                                     reply_oddities, failure_oddities, oddities_for_clients});
     return all;
 }
 

@@ -102,6 +102,20 @@ template <class F>
     });
 }
 
+/// The third request of a kind fails, and later ones that touch its first byte do, too: a client may try
+/// again, and would be right to report success if that went well.
+struct BadSpot {
+    int seen = 0;
+    std::optional<std::uint64_t> at;
+
+    [[nodiscard]] bool hit(const Request& request) {
+        if (++seen == 3) {
+            at = request.offset;
+        }
+        return at && request.offset <= *at && *at - request.offset < request.length;
+    }
+};
+
 /// Requests for which `which(Request, Conversation)` holds never reach the server and fail.
 template <class F>
 [[nodiscard]] Recipe refuse(nbd::Error error, F which) {

@@ -53,10 +53,10 @@ void send_with_holes(const Request& request, const nbd::Buffer& data, Flow& flow
     flow.to_client(success(flow.told(), request));
 }
 
-/// The third request of this kind fails.
+/// The third request of this kind fails, whenever it is tried.
 Recipe third_fails(Command command, Error error) {
-    return on_request(command, [error, n = 0](Request& request, Flow& flow) mutable {
-        if (++n == 3) {
+    return on_request(command, [error, bad = BadSpot{}](Request& request, Flow& flow) mutable {
+        if (bad.hit(request)) {
             answer(flow, failure(flow.told(), request, error));
         }
     });
@@ -170,8 +170,8 @@ Table reads() {
          third_fails(Command::read, Error::io)},
         {"read-fails-late", "ERROR-CHUNK-FAILS",
          "sends half of the third read, and then an error with its offset",
-         on_chunked_read([n = 0](const Request& request, nbd::Buffer& data, Flow& flow) mutable {
-             if (++n != 3 || data.size() < 2) {
+         on_chunked_read([bad = BadSpot{}](const Request& request, nbd::Buffer& data, Flow& flow) mutable {
+             if (!bad.hit(request) || data.size() < 2) {
                  flow.to_client(data.empty() ? success(flow.told(), request)
                                              : content(flow.told(), request, data));
                  return;
@@ -184,8 +184,8 @@ Table reads() {
          })},
         {"read-fails-early", "ERROR-NO-PARTIAL",
          "sends an error first and the data of the third read after it",
-         on_chunked_read([n = 0](const Request& request, nbd::Buffer& data, Flow& flow) mutable {
-             if (++n == 3 && !data.empty()) {
+         on_chunked_read([bad = BadSpot{}](const Request& request, nbd::Buffer& data, Flow& flow) mutable {
+             if (bad.hit(request) && !data.empty()) {
                  flow.to_client(error_chunk(flow.told(), request, Error::io, false, "some of it is bad"));
              }
              flow.to_client(data.empty() ? success(flow.told(), request)

@@ -35,6 +35,7 @@ using Table = std::vector<Fault>;
 [[nodiscard]] Table size_faults();
 [[nodiscard]] Table flag_faults();
 [[nodiscard]] Table resize_faults();
+[[nodiscard]] Table faults_for_clients();
 
 // ---- what clients do wrongly
 [[nodiscard]] Table client_request_faults();
@@ -46,5 +47,6 @@ using Table = std::vector<Fault>;
 [[nodiscard]] Table reply_oddities();
 [[nodiscard]] Table size_oddities();
 [[nodiscard]] Table failure_oddities();
+[[nodiscard]] Table oddities_for_clients();
 
 } // namespace faults

@@ -104,6 +104,8 @@ constexpr Verdict verdicts[] = {
     {"set-meta-told-twice", "SET-META-UNIQUE"},
     {"tls-only-starttls-refused", "NOTLS-NO-DEMAND"},
     {"disc-unimplemented", "REPLY-COOKIE"},
+    {"block-size-maximum-zero", "BLOCK-SIZE-PAYLOAD BLOCK-SIZE-PAYLOAD-1M CHUNK-PAYLOAD"},
+    {"data-of-4-gib", "CHUNK-PAYLOAD CONTENT-IN-REQUEST DISC-OUTSTANDING"},
     {"option-unknown-data-unread", "HAGGLING-NO-HANG-UP"},
     {"list-reply-info", "INFO-REPLY-PLACE LIST-REPLIES"},
     {"list-reply-context", "LIST-REPLIES META-REPLY-PLACE"},
@@ -174,6 +176,8 @@ constexpr Verdict verdicts[] = {
     // because the
     // client has broken another one.
     {"greeting-late", ""},
+    {"greeting-cut", ""},
+    {"meta-context-short", "STATUS-CONTEXT STATUS-UNSELECTED"}, // it cannot be read, so nothing is selected
     {"write-refused-data-read", ""},
     {"abort-unanswered", ""},
     {"set-meta-wildcard-hides", ""},
@@ -192,6 +196,7 @@ constexpr Verdict verdicts[] = {
     // No server of today's specification may do this, but clients have to put up with it.
     {"go-unsupported", "BASELINE-INFO-GO BASELINE-LIST"},
     {"chunk-hint-flag", "CHUNK-FLAGS"},
+    {"write-fails-oddly", "ERROR-VALUE"},
     {"status-reserved-flags", "ALLOCATION-RESERVED"},
 };
 

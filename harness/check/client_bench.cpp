@@ -42,6 +42,13 @@ void replace_all(std::string& text, const std::string& from, std::string_view to
     }
 }
 
+bool has_any(const std::vector<std::string>& argv, std::initializer_list<std::string_view> places) {
+    return std::ranges::any_of(argv, [&](const std::string& word) {
+        return std::ranges::any_of(
+            places, [&](std::string_view place) { return word.find(place) != std::string::npos; });
+    });
+}
+
 /// Looks on, and cuts the disk as soon as a client begins to read: only clients that have learnt the size
 /// before that can ask for what is gone.
 class Cutter final : public TapObserver {
@@ -248,20 +255,19 @@ class Meeting {
 } // namespace
 
 bool ClientCommand::tcp() const {
-    return std::ranges::any_of(
-        argv, [](const std::string& word) { return word.find("{port}") != std::string::npos; });
+    return has_any(argv, {"{port}"});
 }
 
 bool ClientCommand::has_uri() const {
-    return std::ranges::any_of(
-        argv, [](const std::string& word) { return word.find("{uri}") != std::string::npos; });
+    return has_any(argv, {"{uri}"});
 }
 
 bool ClientCommand::has_address() const {
-    return std::ranges::any_of(argv, [](const std::string& word) {
-        return word.find("{uri}") != std::string::npos || word.find("{socket}") != std::string::npos ||
-               word.find("{port}") != std::string::npos;
-    });
+    return has_any(argv, {"{uri}", "{socket}", "{port}"});
+}
+
+bool ClientCommand::names_export() const {
+    return has_any(argv, {"{uri}", "{export}"});
 }
 
 int ClientRun::signal() const {

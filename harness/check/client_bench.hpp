@@ -32,6 +32,8 @@ struct ClientCommand {
     [[nodiscard]] bool has_uri() const;
     /// True if it says where the server is.
     [[nodiscard]] bool has_address() const;
+    /// True if it says which export it wants; if not, it gets the default one.
+    [[nodiscard]] bool names_export() const;
 };
 
 /// What a client did when it met a server.

@@ -173,6 +173,11 @@ CaseResult run_client_case(const ClientSuite& suite, const ClientBench& bench, U
     CaseResult result = blank(suite, item.name);
     result.title = item.title;
     result.group = item.section;
+    if (!item.server.export_name.empty() && !suite.command.names_export()) {
+        result.verdict = Verdict::unsupported;
+        result.reason = "the command does not say which export it wants ({uri} or {export})";
+        return result;
+    }
     const auto begin = std::chrono::steady_clock::now();
     try {
         if (!item.uri.empty() && !suite.command.has_uri()) {

@@ -88,6 +88,9 @@ class Judging {
         if (silent.empty() && item_.output != ClientCase::Output::any && run_.success()) {
             compare();
         }
+        if (result_.findings.empty() && silent.empty() && run_.success()) {
+            compare_with_disk();
+        }
         add_wire_findings();
         std::tie(result_.verdict, result_.party) = worst(result_.findings);
         if (!result_.findings.empty()) {
@@ -261,6 +264,19 @@ class Judging {
         if (disk == false) {
             blame(fmt::format("the client reported success, but left other data on the disk than usual; {}",
                               server_did()));
+        }
+    }
+
+    /// A client that usually copies the whole disk copies all of another one that is no larger, or fails.
+    /// What is larger than usual may be more than it was told to copy.
+    void compare_with_disk() {
+        const ClientRun& usual = evidence_.usual.run;
+        const bool copies = !usual.file.empty() && usual.file == usual.disk;
+        const bool comparable = item_.server.fault.empty() && item_.server.size <= ClientServer{}.size;
+        if (copies && comparable && !run_.disk.empty() && run_.file != run_.disk) {
+            find(Verdict::fail, "BASELINE-READ",
+                 fmt::format("the client reported success, but its copy of the disk ({}) is none ({}); {}",
+                             run_.file.empty() ? "nothing" : run_.file, run_.disk, server_did()));
         }
     }
 

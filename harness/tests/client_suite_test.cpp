@@ -89,6 +89,26 @@ TEST_F(ClientSuiteTest, PassesAGoodClient) {
     EXPECT_THAT(results["check/not-met"].reason, HasSubstr("never sent NBD_CMD_WRITE"));
 }
 
+TEST_F(ClientSuiteTest, TestsNoNamesWithACommandThatHasNone) {
+    const fs::path file = folder_ / "named.yaml";
+    testing_support::write_file(file, "section: Names\n"
+                                      "cases:\n"
+                                      "- case: named\n"
+                                      "  title: The export has a name\n"
+                                      "  tests: [IT-MUST]\n"
+                                      "  server: { oddity: only-by-name, export: disk }\n"
+                                      "  client: tolerates\n");
+    cases_.clear();
+    load_client_cases(YamlNode::load(file), requirements_, cases_);
+    const std::string client = (suite_.programs / "nbd-resize-client").string();
+    suite_.command.argv = {client, "read", "{uri}", "0", "4096"};
+    EXPECT_EQ(run()["check/named"].verdict, Verdict::pass);
+    suite_.command.argv = {client, "read", "nbd+unix:///?socket={socket}", "0", "4096"};
+    EXPECT_EQ(run()["check/named"].verdict, Verdict::unsupported);
+    suite_.command.argv = {client, "read", "nbd+unix:///?socket={socket}&x={export}", "0", "4096"};
+    EXPECT_EQ(run()["check/named"].verdict, Verdict::fail);
+}
+
 TEST_F(ClientSuiteTest, FailsOneThatSucceedsWhateverHappens) {
     shell(R"("$0" read "$1" 0 4096 2>&1; exit 0)");
     EXPECT_EQ(run()["check/accepts-nonsense"].verdict, Verdict::fail);
