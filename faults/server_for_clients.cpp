@@ -137,6 +137,29 @@ Table reads() {
     };
 }
 
+Table successes() {
+    return {
+        {"read-first-half-twice", "READ-COVERED",
+         "sends the first half of a read twice, which is as much as was asked for",
+         on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
+             if (data.size() < 2 || data.size() % 2 != 0 || unfragmented(request)) {
+                 flow.to_client(whole(flow.told(), request, data));
+                 return;
+             }
+             const nbd::Buffer half = part(data, 0, data.size() / 2);
+             flow.to_client(data_chunk(flow.told(), request, request.offset, half, false));
+             flow.to_client(data_chunk(flow.told(), request, request.offset, half, true));
+         })},
+        {"write-error-zero", "ERROR-NOT-ZERO", "answers writes with an error chunk that has the error 0",
+         on_request(Command::write,
+                    [](Request& request, Flow& flow) {
+                        if (flow.told().chunks() && is_sound(flow.told(), request)) {
+                            answer(flow, error_chunk(flow.told(), request, Error::none, true));
+                        }
+                    })},
+    };
+}
+
 Table endings() {
     return {
         {"hangs-up-at-the-end", "SERVER-NO-HANG-UP",
@@ -270,7 +293,7 @@ Table legal() {
 } // namespace
 
 Table faults_for_clients() {
-    return joined({handshake, reads, endings});
+    return joined({handshake, reads, successes, endings});
 }
 
 Table oddities_for_clients() {

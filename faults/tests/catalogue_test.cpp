@@ -96,6 +96,7 @@ constexpr Verdict verdicts[] = {
     {"fails-block-status", "STATUS-PAST-END STATUS-UNSELECTED"},
     {"option-unknown-hangs-up", "HAGGLING-NO-HANG-UP"},
     {"block-size-maximum-zero", "BLOCK-SIZE-PAYLOAD BLOCK-SIZE-PAYLOAD-1M CHUNK-PAYLOAD"},
+    {"read-first-half-twice", "CONTENT-ONCE READ-COVERED"},
     {"data-of-4-gib", "CHUNK-PAYLOAD CONTENT-IN-REQUEST DISC-OUTSTANDING"},
     {"option-unknown-data-unread", "HAGGLING-NO-HANG-UP"},
     {"list-reply-info", "INFO-REPLY-PLACE LIST-REPLIES"},
