@@ -243,17 +243,18 @@ class Judging {
         }
     }
 
-    /// A client that usually copies the whole disk copies all of another one that is no larger, or fails. Of
-    /// a larger one it may have been told to copy a part, but no less than usual.
+    /// A client that usually copies the whole disk copies all of another one that is no larger, or fails; it
+    /// may pad its copy. Of a larger one it may have been told to copy a part, but no less than usual.
     void compare_with_disk() {
         const ClientRun& usual = evidence_.usual.run;
         const bool copies = !usual.file.empty() && usual.file == usual.disk;
         if (!copies || !item_.server.fault.empty() || item_.server.size == 0) {
             return;
         }
-        const bool larger = item_.server.size > ClientServer{}.size;
-        if (larger ? size_in(run_.file) < size_in(usual.file)
-                   : !run_.disk.empty() && run_.file != run_.disk) {
+        const std::uint64_t length = size_in(run_.file);
+        const bool is_short = length < std::min(item_.server.size, size_in(usual.file));
+        const bool differs = !run_.disk.empty() && length == size_in(run_.disk) && run_.file != run_.disk;
+        if (is_short || differs) {
             find(Verdict::fail, "BASELINE-READ",
                  fmt::format(
                      "the client reported success, but its copy of the disk, {} bytes long, has {}; {}",

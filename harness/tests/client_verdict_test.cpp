@@ -195,6 +195,10 @@ TEST_F(ClientVerdictTest, HoldsACopyAgainstTheDisk) {
     EXPECT_EQ(judged().verdict, Verdict::fail) << "it wrote nothing at all";
     run_.file = run_.disk;
     EXPECT_EQ(judged().verdict, Verdict::pass);
+    run_.file = "513 other bytes";
+    EXPECT_EQ(judged().verdict, Verdict::fail);
+    run_.file = "1024 bytes";
+    EXPECT_EQ(judged().verdict, Verdict::pass) << "it pads its copy";
     run_.file = "512 bytes";
     run_.exit.code = 1;
     EXPECT_EQ(judged().verdict, Verdict::pass) << "it reports no success";
