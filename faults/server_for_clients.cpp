@@ -118,6 +118,13 @@ Table reads() {
              chunk.length = almost_4_gib;
              flow.to_client(chunk);
          })},
+        {"data-short", "DATA-LENGTH", "sends NBD_REPLY_TYPE_OFFSET_DATA of 4 bytes",
+         on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
+             if (!unfragmented(request)) {
+                 flow.to_client(chunk(flow.told(), request, ChunkType::offset_data, nbd::Buffer(4), false));
+             }
+             flow.to_client(whole(flow.told(), request, data));
+         })},
         {"hole-of-4-gib", "CONTENT-IN-REQUEST", "answers reads with a hole of almost 4 GiB",
          on_chunked_read([](const Request& request, nbd::Buffer& /*data*/, Flow& flow) {
              flow.to_client(chunk(flow.told(), request, ChunkType::offset_hole,
