@@ -118,6 +118,13 @@ Table reads() {
              chunk.length = almost_4_gib;
              flow.to_client(chunk);
          })},
+        {"data-short", "DATA-LENGTH", "sends NBD_REPLY_TYPE_OFFSET_DATA of 4 bytes",
+         on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
+             if (!unfragmented(request)) {
+                 flow.to_client(chunk(flow.told(), request, ChunkType::offset_data, nbd::Buffer(4), false));
+             }
+             flow.to_client(whole(flow.told(), request, data));
+         })},
         {"hole-of-4-gib", "CONTENT-IN-REQUEST", "answers reads with a hole of almost 4 GiB",
          on_chunked_read([](const Request& request, nbd::Buffer& /*data*/, Flow& flow) {
              flow.to_client(chunk(flow.told(), request, ChunkType::offset_hole,
@@ -134,6 +141,29 @@ Table reads() {
                  data_chunk(flow.told(), request, ~std::uint64_t{0} - 3, nbd::Buffer(8, 0xaa), false));
              flow.to_client(whole(flow.told(), request, data));
          })},
+    };
+}
+
+Table successes() {
+    return {
+        {"read-first-half-twice", "READ-COVERED",
+         "sends the first half of a read twice, which is as much as was asked for",
+         on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
+             if (data.size() < 2 || data.size() % 2 != 0 || unfragmented(request)) {
+                 flow.to_client(whole(flow.told(), request, data));
+                 return;
+             }
+             const nbd::Buffer half = part(data, 0, data.size() / 2);
+             flow.to_client(data_chunk(flow.told(), request, request.offset, half, false));
+             flow.to_client(data_chunk(flow.told(), request, request.offset, half, true));
+         })},
+        {"write-error-zero", "ERROR-NOT-ZERO", "answers writes with an error chunk that has the error 0",
+         on_request(Command::write,
+                    [](Request& request, Flow& flow) {
+                        if (flow.told().chunks() && is_sound(flow.told(), request)) {
+                            answer(flow, error_chunk(flow.told(), request, Error::none, true));
+                        }
+                    })},
     };
 }
 
@@ -270,7 +300,7 @@ Table legal() {
 } // namespace
 
 Table faults_for_clients() {
-    return joined({handshake, reads, endings});
+    return joined({handshake, reads, successes, endings});
 }
 
 Table oddities_for_clients() {

@@ -194,15 +194,23 @@ Table content_chunks() {
          })},
         {"hole-long", "HOLE-LENGTH", "sends NBD_REPLY_TYPE_OFFSET_HOLE with 16 bytes",
          on_long_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
-             Chunk first = hole(flow.told(), request, request.offset, 1, false);
-             first.payload.resize(16);
-             if (data.front() != 0) {
+             // One byte that is zero, wherever it is, and the data on both sides of it.
+             const auto at = static_cast<std::size_t>(std::ranges::find(data, 0) - data.begin());
+             if (at == data.size()) {
                  flow.to_client(content(flow.told(), request, data));
                  return;
              }
-             flow.to_client(first);
-             flow.to_client(
-                 data_chunk(flow.told(), request, request.offset + 1, part(data, 1, data.size()), true));
+             if (at > 0) {
+                 flow.to_client(data_chunk(flow.told(), request, request.offset, part(data, 0, at), false));
+             }
+             const bool last = at + 1 == data.size();
+             Chunk some = hole(flow.told(), request, request.offset + at, 1, last);
+             some.payload.resize(16);
+             flow.to_client(some);
+             if (!last) {
+                 flow.to_client(data_chunk(flow.told(), request, request.offset + at + 1,
+                                           part(data, at + 1, data.size()), true));
+             }
          })},
         {"hole-empty", "HOLE-NOT-EMPTY", "sends a hole of 0 bytes",
          on_long_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {

@@ -105,6 +105,7 @@ constexpr Verdict verdicts[] = {
     {"tls-only-starttls-refused", "NOTLS-NO-DEMAND"},
     {"disc-unimplemented", "REPLY-COOKIE"},
     {"block-size-maximum-zero", "BLOCK-SIZE-PAYLOAD BLOCK-SIZE-PAYLOAD-1M CHUNK-PAYLOAD"},
+    {"read-first-half-twice", "CONTENT-ONCE READ-COVERED"},
     {"data-of-4-gib", "CHUNK-PAYLOAD CONTENT-IN-REQUEST DISC-OUTSTANDING"},
     {"option-unknown-data-unread", "HAGGLING-NO-HANG-UP"},
     {"list-reply-info", "INFO-REPLY-PLACE LIST-REPLIES"},

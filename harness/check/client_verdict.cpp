@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <csignal>
 #include <set>
 #include <string_view>
@@ -62,6 +63,13 @@ std::string difference(const std::string& usual, const std::string& now) {
     }
     return fmt::format("{} rather than {}", other == after.end() ? "nothing more" : quoted(*other),
                        one == before.end() ? "nothing more" : quoted(*one));
+}
+
+/// The number at the start of what `digest_of` tells of a file; 0 if there is none.
+std::uint64_t size_in(const std::string& digest) {
+    std::uint64_t size = 0;
+    (void)std::from_chars(digest.data(), digest.data() + digest.size(), size);
+    return size;
 }
 
 class Judging {
@@ -267,16 +275,22 @@ class Judging {
         }
     }
 
-    /// A client that usually copies the whole disk copies all of another one that is no larger, or fails.
-    /// What is larger than usual may be more than it was told to copy.
+    /// A client that usually copies the whole disk copies all of another one that is no larger, or fails; it
+    /// may pad its copy. Of a larger one it may have been told to copy a part, but no less than usual.
     void compare_with_disk() {
         const ClientRun& usual = evidence_.usual.run;
         const bool copies = !usual.file.empty() && usual.file == usual.disk;
-        const bool comparable = item_.server.fault.empty() && item_.server.size <= ClientServer{}.size;
-        if (copies && comparable && !run_.disk.empty() && run_.file != run_.disk) {
+        if (!copies || !item_.server.fault.empty() || item_.server.size == 0) {
+            return;
+        }
+        const std::uint64_t length = size_in(run_.file);
+        const bool is_short = length < std::min(item_.server.size, size_in(usual.file));
+        const bool differs = !run_.disk.empty() && length == size_in(run_.disk) && run_.file != run_.disk;
+        if (is_short || differs) {
             find(Verdict::fail, "BASELINE-READ",
-                 fmt::format("the client reported success, but its copy of the disk ({}) is none ({}); {}",
-                             run_.file.empty() ? "nothing" : run_.file, run_.disk, server_did()));
+                 fmt::format(
+                     "the client reported success, but its copy of the disk, {} bytes long, has {}; {}",
+                     item_.server.size, run_.file.empty() ? "nothing" : run_.file, server_did()));
         }
     }
 

@@ -128,7 +128,9 @@ std::string Report::case_text(const CaseResult& item) {
             trace->second, [this](std::string_view id) { return level_text(requirements_, id); },
             options_.colour);
     }
-    if (!item.scenario.starts_with("check/wire-")) {
+    // Neither is a case that can be selected: the wire goes along with all of them, and so do the ordinary
+    // servers.
+    if (!item.scenario.starts_with("check/wire-") && item.scenario != "check/baseline") {
         std::string again = options_.again;
         constexpr std::string_view place = "{case}";
         again.replace(again.find(place), place.size(), label);

@@ -188,22 +188,37 @@ TEST_F(ClientVerdictTest, HoldsACopyAgainstTheDisk) {
     run_.disk = "513 bytes";
     run_.file = "512 bytes";
     EXPECT_EQ(judged().verdict, Verdict::pass) << "it does not copy the disk usually";
-    usual_.run.file = usual_.run.disk;
+    usual_.run.file = usual_.run.disk = "1000 bytes";
     EXPECT_EQ(judged().verdict, Verdict::fail);
-    EXPECT_THAT(result_.reason, HasSubstr("(512 bytes) is none (513 bytes)"));
+    EXPECT_THAT(result_.reason, HasSubstr("513 bytes long, has 512 bytes"));
     run_.file.clear();
     EXPECT_EQ(judged().verdict, Verdict::fail) << "it wrote nothing at all";
     run_.file = run_.disk;
     EXPECT_EQ(judged().verdict, Verdict::pass);
+    run_.file = "513 other bytes";
+    EXPECT_EQ(judged().verdict, Verdict::fail);
+    run_.file = "1024 bytes";
+    EXPECT_EQ(judged().verdict, Verdict::pass) << "it pads its copy";
     run_.file = "512 bytes";
     run_.exit.code = 1;
     EXPECT_EQ(judged().verdict, Verdict::pass) << "it reports no success";
     run_.exit.code = 0;
-    item_.server.size = std::uint64_t{8} << 20;
-    EXPECT_EQ(judged().verdict, Verdict::pass) << "it may have been told to copy less than that";
-    item_.server.size = 513;
     item_.server.fault = "some-fault";
     EXPECT_EQ(judged().verdict, Verdict::pass) << "nobody knows what the server made of its disk";
+}
+
+TEST_F(ClientVerdictTest, WantsNoLessThanUsualOfALargerDisk) {
+    item_.wants = Wants::survives;
+    item_.server = {};
+    item_.server.size = std::uint64_t{8} << 30;
+    usual_.run.file = usual_.run.disk = "1000 bytes";
+    run_.disk.clear();
+    run_.file = "1000 bytes";
+    EXPECT_EQ(judged().verdict, Verdict::pass) << "it may have been told to copy just that";
+    run_.file = "512 bytes";
+    EXPECT_EQ(judged().verdict, Verdict::fail);
+    run_.file.clear();
+    EXPECT_EQ(judged().verdict, Verdict::fail);
 }
 
 TEST_F(ClientVerdictTest, AllowsLinesToBeMissing) {
