@@ -33,6 +33,7 @@ using Table = std::vector<Fault>;
 
 // ---- what servers do oddly
 [[nodiscard]] Table handshake_oddities();
+[[nodiscard]] Table context_oddities();
 [[nodiscard]] Table reply_oddities();
 [[nodiscard]] Table size_oddities();
 [[nodiscard]] Table failure_oddities();

@@ -6,6 +6,7 @@
 #include "harness/catalogue/yaml.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,11 @@ struct ClientCase {
     /// does not is warned about only. Empty if there is none.
     std::string breaks;
     ClientServer server;
+    /// A server on which the client can do its work, with which its behaviour is compared, where that is not
+    /// the same one without its fault, or the plain one.
+    std::optional<ClientServer> usual;
+    /// How many connections the client may use for requests at the same time; 0: any number.
+    std::size_t connections = 0;
     /// Options and commands; the client has to send one of them to the server without its fault, or the case
     /// says nothing. Empty: any client will do.
     std::vector<std::string> bites;
