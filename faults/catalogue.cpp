@@ -30,13 +30,14 @@ std::span<const Fault> client_faults() {
     static const Table all =
         joined({client_handshake_faults, client_option_faults, client_request_faults, client_unoffered_faults,
                 client_leaving_faults, client_credulous_handshake_faults, client_credulous_reply_faults,
-                client_credulous_content_faults, client_intolerant_faults, client_misreading_faults});
+                client_credulous_content_faults, client_intolerant_faults, client_fastidious_faults,
+                client_misreading_faults, client_fragile_faults});
     return all;
 }
 
 std::span<const Fault> server_oddities() {
-    static const Table all = joined({handshake_oddities, tls_oddities, two_export_oddities, size_oddities,
-                                     reply_oddities, failure_oddities, oddities_for_clients});
+    static const Table all = joined({handshake_oddities, context_oddities, tls_oddities, two_export_oddities,
+                                     size_oddities, reply_oddities, failure_oddities, oddities_for_clients});
     return all;
 }
 

@@ -136,9 +136,9 @@ Recipe replies_in_order() {
 
 Table client_misreading_faults() {
     return {
-        {"flags-of-greeting", "FLAGS-APART", "takes the flags of the greeting for flags of the export, too",
-         flags_of_greeting()},
-        {"padding-unread", "EXPORT-NAME-ZEROES-READ",
+        {"flags-of-greeting", "HANDSHAKE-FLAGS-IGNORED",
+         "takes the flags of the greeting for flags of the export, too", flags_of_greeting()},
+        {"padding-unread", "EXPORT-NAME-ZEROES",
          "takes the zeroes behind the answer to NBD_OPT_EXPORT_NAME for a reply",
          twist([](ExportReply& reply) { reply.padding.resize(2 * reply.padding.size()); })},
         {"replies-in-order", "REPLIES-ANY-ORDER",

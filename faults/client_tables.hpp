@@ -19,6 +19,10 @@ namespace faults {
 
 // What they do not bear, although they must.
 [[nodiscard]] Table client_intolerant_faults();
+[[nodiscard]] Table client_fastidious_faults();
 [[nodiscard]] Table client_misreading_faults();
+
+// What they rely on, and break down without.
+[[nodiscard]] Table client_fragile_faults();
 
 } // namespace faults

@@ -320,6 +320,8 @@ Table flags_and_sizes() {
          without(flag::send_write_zeroes | flag::send_fast_zero)},
         {"no-multi-conn", "MULTI-CONN-OFFERED", "does not set NBD_FLAG_CAN_MULTI_CONN",
          without(flag::can_multi_conn)},
+        {"no-status-payload", "STATUS-PAYLOAD-OFFERED", "does not set NBD_FLAG_BLOCK_STATUS_PAYLOAD",
+         without(flag::block_status_payload)},
         {"block-minimum-64k", "REQUEST-ALIGNED", "has a minimum block size of 65536",
          block(64 * kib, 64 * kib, nbd::default_max_payload)},
         {"block-minimum-4k", "REQUEST-ALIGNED", "has a minimum block size of 4096",

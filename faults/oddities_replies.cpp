@@ -93,6 +93,36 @@ void let_overtake(Overtaken& held, M& reply, Flow& flow, bool last) {
     }
 }
 
+/// The second half of a reply that another one has to come between.
+using Interrupted = std::optional<Chunk>;
+
+/// Sends half of the content, and keeps the rest back.
+void interrupt(Interrupted& held, const Chunk& chunk, Flow& flow) {
+    constexpr std::size_t head = sizeof(std::uint64_t);
+    const std::size_t half = head + (chunk.payload.size() - head) / 2;
+    Chunk first = chunk;
+    first.flags = 0;
+    first.payload.resize(half);
+    Chunk rest = chunk;
+    const auto offset = nbd::detail::load_big<std::uint64_t>(chunk.payload.data());
+    rest.payload.erase(rest.payload.begin() + static_cast<std::ptrdiff_t>(head),
+                       rest.payload.begin() + static_cast<std::ptrdiff_t>(half));
+    nbd::detail::store_big(rest.payload.data(), offset + half - head);
+    flow.to_client(first);
+    flow.drop();
+    held = rest;
+}
+
+/// True for a reply of one chunk that can be halved while others are to come.
+bool can_be_interrupted(const Chunk& chunk, const Conversation& told) {
+    const auto request = told.request(chunk.cookie);
+    return request && request->type == Command::read && (request->flags & ask::df) == 0 &&
+           chunk.type == ChunkType::offset_data && chunk.done() && request->length > 1 &&
+           chunk.payload.size() == sizeof(std::uint64_t) + request->length && told.asked.size() > 1 &&
+           std::ranges::none_of(told.asked,
+                                [](const auto& entry) { return entry.second.type == Command::resize; });
+}
+
 Table timing() {
     return {
         {"bytes-one-by-one", "HANDSHAKE-COMPLETES", "sends all that it sends byte by byte",
@@ -134,6 +164,24 @@ Table timing() {
 
 Table reads() {
     return {
+        {"chunks-interleaved", "CHUNKS-INTERLEAVED",
+         "sends the reply to another request between two chunks of a read",
+         twist_with(
+             Interrupted{},
+             [](Interrupted& held, Reply& /*reply*/, Flow& flow) {
+                 if (held) {
+                     flow.forward();
+                     flow.to_client(*std::exchange(held, std::nullopt));
+                 }
+             },
+             [](Interrupted& held, Chunk& chunk, Flow& flow) {
+                 if (held && chunk.done()) {
+                     flow.forward();
+                     flow.to_client(*std::exchange(held, std::nullopt));
+                 } else if (!held && can_be_interrupted(chunk, flow.told())) {
+                     interrupt(held, chunk, flow);
+                 }
+             })},
         {"chunks-of-a-byte", "CONTENT-REASSEMBLED", "sends reads in chunks of one byte", split(1, false)},
         {"chunks-of-a-sector", "CONTENT-REASSEMBLED", "sends reads in chunks of 512 bytes",
          split(sector, false)},
@@ -322,6 +370,14 @@ Table status() {
              [](std::vector<Extent>& extents, const Request& /*request*/, const Conversation& /*told*/) {
                  for (Extent& extent : extents) {
                      extent.status = 0;
+                 }
+             })},
+        {"status-holes-only", "ALLOCATION-HOLE-UNDEFINED",
+         "says of everything that it is a hole, and not what it reads as",
+         on_extents(
+             [](std::vector<Extent>& extents, const Request& /*request*/, const Conversation& /*told*/) {
+                 for (Extent& extent : extents) {
+                     extent.status = nbd::allocation_flag::hole;
                  }
              })},
         {"status-reserved-flags", "ALLOCATION-UNKNOWN-FLAGS", "sets status flags that mean nothing yet",

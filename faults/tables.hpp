@@ -44,6 +44,7 @@ using Table = std::vector<Fault>;
 [[nodiscard]] Table handshake_oddities();
 [[nodiscard]] Table tls_oddities();
 [[nodiscard]] Table two_export_oddities();
+[[nodiscard]] Table context_oddities();
 [[nodiscard]] Table reply_oddities();
 [[nodiscard]] Table size_oddities();
 [[nodiscard]] Table failure_oddities();

@@ -28,8 +28,8 @@ constexpr std::size_t max_parts = 64;
 /// Rounds of sending and receiving before the other connections get their turn.
 constexpr int max_rounds = 16;
 
-Agreement agreement_of(const ExportInfo& info, Faults faults) {
-    Agreement agreement{info.headers, info.structured, {}, info.resize, faults};
+Agreement agreement_of(const ExportInfo& info, const Options& options) {
+    Agreement agreement{info.headers, info.structured, {}, info.resize, options.faults, options.first_cookie};
     for (const MetaContext& context : info.contexts) {
         agreement.contexts.push_back(context.id);
     }
@@ -69,7 +69,7 @@ Connection::Connection(Socket socket, Options options, ExportInfo info, std::sha
   , info_(std::move(info))
   , socket_(std::move(socket))
   , size_(std::move(size))
-  , transmission_(std::make_unique<Transmission>(agreement_of(info_, options_.faults), options_.trace, size_))
+  , transmission_(std::make_unique<Transmission>(agreement_of(info_, options_), options_.trace, size_))
   , rate_(options_.max_notifications_per_second) {}
 
 Connection::~Connection() {

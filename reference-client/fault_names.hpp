@@ -1,6 +1,7 @@
 #pragma once
 
-// Faults of the RESIZE draft, of the base protocol, and of a client that breaks down, behind one set of names.
+// Faults of the RESIZE draft, of the base protocol, and of a client that breaks down, behind one set of
+// names.
 
 #include "reference-client/options.hpp"
 

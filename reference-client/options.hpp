@@ -49,6 +49,8 @@ struct Options {
     std::vector<std::string> contexts = {std::string(nbd::base_allocation)};
     /// Also list the metadata contexts that the server has for the export.
     bool list_contexts = false;
+    /// The cookie of the first request of a connection; each has the next one. Not 0.
+    std::uint64_t first_cookie = 1;
     /// Refuse requests that a client must not send: past the end, read-only, not offered, not aligned, too
     /// large. Off: send them, so that the server can show what it does.
     bool strict = true;

@@ -20,6 +20,7 @@ struct Agreement {
     std::vector<std::uint32_t> contexts;     ///< ids of the selected metadata contexts
     std::optional<nbd::InfoResize> resize{}; ///< NBD_INFO_RESIZE, if it was sent
     Faults faults{};
+    std::uint64_t first_cookie = 1; ///< of the requests; not 0
 };
 
 /// The largest payload of a chunk that has to be stored, in bytes: a block status. The specification wants

@@ -27,6 +27,7 @@ std::uint32_t magic_of(const nbd::Buffer& bytes) {
 Transmission::Transmission(Agreement agreement, Trace trace, std::shared_ptr<BelievedSize> size)
   : agreement_(std::move(agreement))
   , trace_(std::move(trace))
+  , last_cookie_(agreement_.first_cookie - 1)
   , size_(std::move(size)) {
     next_reply();
 }

@@ -90,7 +90,7 @@ class Transmission {
 
     Agreement agreement_;
     Trace trace_;
-    Cookie last_cookie_ = 0;
+    Cookie last_cookie_;
     std::unordered_map<Cookie, Pending> pending_;
     std::deque<Completion> completed_;
     std::shared_ptr<BelievedSize> size_;

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
 
 namespace faults::testing {
 namespace {
@@ -99,9 +100,22 @@ TEST_P(Refuses, what_is_right) {
 
 INSTANTIATE_TEST_SUITE_P(Clients, Refuses, ::testing::ValuesIn(wrong_refused()), title);
 
+using BreaksDown = Refuses;
+
+TEST_P(BreaksDown, on_what_is_unusual) {
+    const Scene& scene = GetParam();
+    EXPECT_NE(without_fault(scene).outcome, "");
+    // A process of its own, with a server of its own: this one has threads.
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    EXPECT_EXIT(with_fault(scene), ::testing::KilledBySignal(SIGABRT), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Clients, BreaksDown, ::testing::ValuesIn(broken_down()), title);
+
 TEST(ClientFaults, are_all_here) {
-    std::set<std::string_view> here;
-    for (const auto& scenes : {wrong_sent(), wrong_accepted(), wrong_refused()}) {
+    // What it does to the memory of its process is not for one that has other things to test.
+    std::set<std::string_view> here{"grow-with-size"};
+    for (const auto& scenes : {wrong_sent(), wrong_accepted(), wrong_refused(), broken_down()}) {
         for (const Scene& scene : scenes) {
             EXPECT_TRUE(here.insert(scene.fault).second) << scene.fault << " has two scenes";
         }

@@ -46,5 +46,7 @@ inline void PrintTo(const Scene& scene, std::ostream* out) {
 /// Clients that do not bear what they must, or misread it: the talk is another with the fault, and it does
 /// not fail without it.
 [[nodiscard]] std::vector<Scene> wrong_refused();
+/// Clients that rely on what is mostly so: the process is aborted with the fault, and goes on without it.
+[[nodiscard]] std::vector<Scene> broken_down();
 
 } // namespace faults::testing

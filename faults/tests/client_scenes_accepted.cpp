@@ -26,15 +26,6 @@ Recipe telling(InfoType type, Change change) {
     });
 }
 
-/// A server that sends another reply to an option before NBD_REP_ACK.
-Recipe before_ack(Option option, OptionReplyType type, const nbd::Buffer& payload) {
-    return twist([=](OptionReply& reply, Flow& flow) {
-        if (reply.option == option && reply.type == OptionReplyType::ack) {
-            flow.to_client(option_reply(option, type, payload));
-        }
-    });
-}
-
 /// A server whose chunks are changed.
 template <class Change>
 Recipe with_chunks(Change change) {
@@ -88,8 +79,6 @@ nbd::Buffer zeroes(std::uint64_t length) {
 
 constexpr ChunkType unknown_chunk{99};
 constexpr ChunkType unknown_error{nbd::chunk_error_bit + 99};
-/// The error NBD_EIO, with a message of 100 bytes that is not there.
-const nbd::Buffer overrun = {0, 0, 0, 5, 0, 100};
 
 refclient::Options by_name() {
     refclient::Options options = usual();
@@ -104,36 +93,10 @@ std::vector<Scene> handshake() {
         {"accept-option-reply-magic", talk::enter, twist([](OptionReply& reply) { reply.magic += 1; })},
         {"accept-option-reply-echo", talk::enter,
          twist([](OptionReply& reply) { reply.option = Option{99}; })},
-        {"accept-option-reply-place", talk::enter,
-         before_ack(Option::go, OptionReplyType::server, {0, 0, 0, 0})},
-        {"accept-ack-with-data", talk::enter, twist([](OptionReply& reply) {
-             if (reply.type == OptionReplyType::ack) {
-                 reply.payload = {1, 2, 3, 4};
-             }
-         })},
         {"accept-no-export-info", talk::read,
          telling(InfoType::export_, [](OptionReply& /*reply*/, Flow& flow) { flow.drop(); })},
         {"accept-export-info-length", talk::enter,
          telling(InfoType::export_, [](OptionReply& reply, Flow& /*flow*/) { reply.payload.push_back(0); })},
-        {"accept-block-size-length", talk::enter,
-         telling(InfoType::block_size,
-                 [](OptionReply& reply, Flow& /*flow*/) { reply.payload.push_back(0); })},
-        {"accept-block-sizes", talk::enter,
-         telling(InfoType::block_size,
-                 [](OptionReply& reply, Flow& /*flow*/) {
-                     reply.payload = nbd::encode(nbd::InfoBlockSize{InfoType::block_size, 3, 4096, 65536});
-                 })},
-        {"accept-info-without-type", talk::enter, before_ack(Option::go, OptionReplyType::info, {0})},
-        {"accept-text", talk::enter,
-         telling(InfoType::description,
-                 [](OptionReply& reply, Flow& /*flow*/) { reply.payload.back() = 0xff; })},
-        {"accept-context-id-twice", talk::enter, twist([](OptionReply& reply, Flow& flow) {
-             if (reply.type == OptionReplyType::meta_context) {
-                 flow.to_client(reply);
-             }
-         })},
-        {"accept-context-without-id", talk::enter,
-         before_ack(Option::set_meta_context, OptionReplyType::meta_context, {0, 0})},
         {"accept-name-beyond-reply", talk::list, twist([](OptionReply& reply) {
              if (reply.type == OptionReplyType::server) {
                  reply.payload[2] = 1;
@@ -152,7 +115,6 @@ std::vector<Scene> replies() {
     return {
         {"accept-reply-magic", talk::commands, with_chunks([](Chunk& chunk) { chunk.magic += 1; })},
         {"accept-reply-cookie", talk::commands, with_chunks([](Chunk& chunk) { chunk.cookie += 1000; })},
-        {"accept-reply-offset", talk::commands, with_chunks([](Chunk& chunk) { chunk.offset += 512; })},
         {"accept-compact-chunk", talk::commands, with_chunks([](Chunk& chunk) {
              chunk.style = nbd::HeaderStyle::compact;
              chunk.magic = nbd::structured_reply_magic;
@@ -176,11 +138,6 @@ std::vector<Scene> replies() {
              flow.to_client(chunk);
          }),
          usual(Replies::simple)},
-        {"accept-simple-reply-to-read", talk::read, answering_reads([](const Request& request, Flow& flow) {
-             flow.to_client(
-                 Reply{nbd::simple_reply_magic, nbd::Error::none, request.cookie, zeroes(request.length)});
-         }),
-         usual(Replies::structured)},
         {"accept-simple-reply-extended", talk::write, twist([](Chunk& chunk, Flow& flow) {
              flow.drop();
              flow.to_client(Reply{nbd::simple_reply_magic, nbd::Error::none, chunk.cookie});
@@ -199,30 +156,11 @@ std::vector<Scene> replies() {
          before_last([](const Conversation& told, const Request& request) {
              return chunk(told, request, unknown_error, nbd::encode(nbd::ErrorChunk{}), false);
          })},
-        {"accept-unknown-error-overrun",
-         talk::read,
-         before_last([](const Conversation& told, const Request& request) {
-             return chunk(told, request, unknown_error, overrun, false);
-         }),
-         usual(),
-         {},
-         "protocol error"},
-        {"accept-error-overrun",
-         talk::read,
-         before_last([](const Conversation& told, const Request& request) {
-             return chunk(told, request, ChunkType::error, overrun, false);
-         }),
-         usual(),
-         {},
-         "protocol error"},
         {"accept-error-zero", talk::read, before_last([](const Conversation& told, const Request& request) {
              return error_chunk(told, request, nbd::Error::none, false);
          })},
         {"accept-error-chunk", talk::read, failing_reads(nbd::Error::io)},
         {"accept-simple-error", talk::read, failing_reads(nbd::Error::io), usual(Replies::simple)},
-        {"accept-none-with-payload", talk::write,
-         with_chunks([](Chunk& chunk) { chunk.payload.push_back(0); })},
-        {"accept-none-without-done", talk::write, with_chunks([](Chunk& chunk) { chunk.flags = 0; })},
         {"write-unanswered", talk::write, twist([](Request& request, Flow& flow) {
              if (request.type == Command::write) {
                  flow.drop();
@@ -243,10 +181,6 @@ std::vector<Scene> contents() {
         {"accept-missing-content", talk::read, answering_reads([](const Request& request, Flow& flow) {
              flow.to_client(success(flow.told(), request));
          })},
-        {"accept-missing-done", talk::read, answering_reads([](const Request& request, Flow& flow) {
-             flow.to_client(data_chunk(flow.told(), request, request.offset, zeroes(request.length), false));
-         }),
-         impatient()},
         {"accept-partial-content", talk::read, answering_reads([](const Request& request, Flow& flow) {
              flow.to_client(
                  data_chunk(flow.told(), request, request.offset, zeroes(request.length / 2), false));
@@ -256,35 +190,8 @@ std::vector<Scene> contents() {
          before_last([](const Conversation& told, const Request& request) {
              return data_chunk(told, request, request.offset + request.length, zeroes(512), false);
          })},
-        {"accept-content-overlap", talk::read,
-         before_last([](const Conversation& told, const Request& request) {
-             return data_chunk(told, request, request.offset, zeroes(request.length), false);
-         })},
-        {"accept-empty-content", talk::read,
-         before_last([](const Conversation& told, const Request& request) {
-             return data_chunk(told, request, request.offset, {}, false);
-         })},
-        {"accept-odd-hole", talk::read, answering_reads([](const Request& request, Flow& flow) {
-             nbd::Buffer hole =
-                 nbd::encode(nbd::OffsetHole{request.offset, static_cast<std::uint32_t>(request.length)});
-             hole.push_back(0);
-             flow.to_client(chunk(flow.told(), request, ChunkType::offset_hole, hole, true));
-         })},
-        {"accept-odd-status", talk::status,
-         with_status([](Chunk& chunk, Flow& /*flow*/) { chunk.payload.push_back(0); })},
         {"accept-unselected-context", talk::status,
          with_extents([](nbd::BlockStatusExt& status) { status.context += 100; })},
-        {"accept-context-twice", talk::status, with_status([](Chunk& chunk, Flow& flow) {
-             Chunk first = chunk;
-             first.flags = 0;
-             flow.to_client(first);
-         })},
-        {"accept-empty-extents", talk::status, with_extents([](nbd::BlockStatusExt& status) {
-             status.descriptors.push_back({0, 0});
-         })},
-        {"accept-extents-behind-one", talk::status_of_one, with_extents([](nbd::BlockStatusExt& status) {
-             status.descriptors.push_back({512, 0});
-         })},
         {"accept-missing-status", talk::status, with_status([](Chunk& chunk, Flow& /*flow*/) {
              chunk.type = ChunkType::none;
              chunk.payload.clear();

@@ -181,6 +181,29 @@ Recipe second_context() {
         });
 }
 
+/// Information that the reference client has asked for, and gets in another form.
+template <class M, class Change>
+Recipe telling(InfoType type, Change change) {
+    return twist([type, change](OptionReply& reply) {
+        if (tells(reply, type)) {
+            auto told = payload_as<M>(reply.payload).value();
+            change(told);
+            reply.payload = nbd::encode(told);
+        }
+    });
+}
+
+/// Reads are answered like this.
+template <class Answer>
+Recipe answering_reads(Answer answer) {
+    return twist([answer](Request& request, Flow& flow) {
+        if (request.type == Command::read) {
+            flow.drop();
+            answer(request, flow);
+        }
+    });
+}
+
 refclient::Options listing_contexts() {
     refclient::Options options = usual();
     options.list_contexts = true;
@@ -213,6 +236,17 @@ std::vector<Scene> handshake() {
         {"refuse-info-order", talk::enter, export_last()},
         {"refuse-long-string", talk::enter, long_description()},
         {"refuse-transmission-flags", talk::enter, unknown_transmission_flag()},
+        {"refuse-unasked-information", talk::enter, unknown_information()},
+        {"refuse-untold-block-sizes", talk::enter, twist([](OptionReply& reply, Flow& flow) {
+             if (tells(reply, InfoType::block_size)) {
+                 flow.drop();
+             }
+         })},
+        {"refuse-other-name", talk::enter,
+         telling<nbd::InfoText>(InfoType::name, [](nbd::InfoText& name) { name.text = "other"; })},
+        {"refuse-large-blocks", talk::enter,
+         telling<nbd::InfoBlockSize>(InfoType::block_size,
+                                     [](nbd::InfoBlockSize& block) { block.preferred = 1U << 20; })},
         {"context-ids-of-list", talk::status, other_ids(5, 6), listing_contexts()},
         {"context-ids-from-one", talk::status, other_ids(0, 42)},
     };
@@ -225,6 +259,21 @@ std::vector<Scene> replies() {
         {"refuse-chunks-interleaved", talk::two_reads, overtaking(true)},
         {"refuse-done-on-content", talk::two_reads, second_half_first()},
         {"content-in-order", talk::read, second_half_first()},
+        {"refuse-many-chunks", talk::read, answering_reads([](const Request& request, Flow& flow) {
+             constexpr std::uint64_t some = 256;
+             for (std::uint64_t at = 0; at < request.length; at += some) {
+                 flow.to_client(data_chunk(flow.told(), request, request.offset + at, nbd::Buffer(some, 1),
+                                           at + some == request.length));
+             }
+         })},
+        {"refuse-holes", talk::read, answering_reads([](const Request& request, Flow& flow) {
+             const nbd::OffsetHole hole{request.offset, static_cast<std::uint32_t>(request.length)};
+             flow.to_client(chunk(flow.told(), request, ChunkType::offset_hole, nbd::encode(hole), true));
+         })},
+        {"refuse-zeroes", talk::read, answering_reads([](const Request& request, Flow& flow) {
+             const nbd::Buffer zeroes(static_cast<std::size_t>(request.length));
+             flow.to_client(content(flow.told(), request, zeroes));
+         })},
         {"refuse-none", talk::write},
         {"refuse-simple-replies", talk::write, sound(), usual(Replies::simple)},
         {"refuse-chunk-flags", talk::read, twist([](Chunk& chunk) { chunk.flags |= 1U << 7; })},

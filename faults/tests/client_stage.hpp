@@ -41,7 +41,6 @@ std::string read(const nbd::Uri& uri, const refclient::Options& options);
 std::string enter_named(const nbd::Uri& uri, const refclient::Options& options); ///< an export called "x"
 std::string large_read(const nbd::Uri& uri, const refclient::Options& options);  ///< 2 MiB
 std::string status(const nbd::Uri& uri, const refclient::Options& options);
-std::string status_of_one(const nbd::Uri& uri, const refclient::Options& options); ///< with REQ_ONE
 std::string write(const nbd::Uri& uri, const refclient::Options& options);
 std::string trim_and_read(const nbd::Uri& uri, const refclient::Options& options);
 std::string information(const nbd::Uri& uri, const refclient::Options& options); ///< by NBD_OPT_INFO

@@ -82,13 +82,13 @@ void do_read(Connection& connection, std::string& outcome, std::uint16_t flags =
     });
 }
 
-void do_status(Connection& connection, std::string& outcome, std::uint16_t flags = 0) {
+void do_status(Connection& connection, std::string& outcome) {
     if (connection.info().contexts.empty()) {
         return;
     }
     outcome += line("ask for status", [&] {
         std::string text;
-        for (const refclient::ContextStatus& status : connection.block_status(0, 4 * area, flags)) {
+        for (const refclient::ContextStatus& status : connection.block_status(0, 4 * area)) {
             text += fmt::format("context {}:", status.context);
             for (const refclient::Extent& extent : status.extents) {
                 text += fmt::format(" {}+{}", extent.status, extent.length);
@@ -177,12 +177,6 @@ std::string large_read(const nbd::Uri& uri, const refclient::Options& options) {
 std::string status(const nbd::Uri& uri, const refclient::Options& options) {
     return connected(uri, options,
                      [](Connection& connection, std::string& outcome) { do_status(connection, outcome); });
-}
-
-std::string status_of_one(const nbd::Uri& uri, const refclient::Options& options) {
-    return connected(uri, options, [](Connection& connection, std::string& outcome) {
-        do_status(connection, outcome, asked::req_one);
-    });
 }
 
 std::string write(const nbd::Uri& uri, const refclient::Options& options) {

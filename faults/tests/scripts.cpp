@@ -185,7 +185,8 @@ void agree(Stage& stage, Option style, bool select = true) {
     if (select) {
         stage.say(contexts(Option::list_meta_context, {}))
             .say(contexts(Option::list_meta_context, {"base:"}));
-        stage.say(contexts(Option::set_meta_context, {std::string(nbd::base_allocation)}));
+        stage.say(
+            contexts(Option::set_meta_context, {std::string(nbd::base_allocation), "x-nbd-interop:other"}));
     }
     stage.say(info(Option::info)).say(info(Option::go));
 }

@@ -180,6 +180,14 @@ ClientCase read_case(const YamlNode& node, const std::string& section, const Req
     map.optional("server", [&](const YamlNode& value) { made.server = read_server(value); });
     map.optional("uri", [&](const YamlNode& value) { made.uri = read_uri(value); });
     map.optional("may-send", [&](const YamlNode& value) { made.may_send = read_asked(value); });
+    map.optional("usual", [&](const YamlNode& value) {
+        made.usual = read_server(value);
+        if (*made.usual != made.usual->well_behaved()) {
+            value.fail_at_key("a server that the client is compared on has no fault and no oddity");
+        }
+    });
+    map.optional("connections",
+                 [&](const YamlNode& value) { made.connections = static_cast<std::size_t>(value.number()); });
     map.optional("bites", [&](const YamlNode& value) { made.bites = read_asked(value); });
     made.wants = read_word(map.required("client"), wants);
     map.optional("output", [&](const YamlNode& value) { made.output = read_word(value, outputs); });

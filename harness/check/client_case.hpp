@@ -57,6 +57,11 @@ struct ClientCase {
     ClientUri uri; ///< what stands for {uri}; empty: the plain URI of the server
     /// Options and commands that the client may send, if others are against what the case tests.
     std::optional<std::vector<std::string>> may_send;
+    /// A server on which the client can do its work, with which its behaviour is compared, where that is not
+    /// the same one without its fault, or the plain one.
+    std::optional<ClientServer> usual;
+    /// How many connections the client may use for requests at the same time; 0: any number.
+    std::size_t connections = 0;
     /// Options and commands; the client has to send one of them to the server without its fault, or the case
     /// says nothing. Empty: any client will do.
     std::vector<std::string> bites;

@@ -158,6 +158,9 @@ std::vector<std::pair<const ClientServer*, const Usual*>> UsualBook::all() const
 }
 
 ClientServer usual_server(const ClientCase& item) {
+    if (item.usual) {
+        return *item.usual;
+    }
     // What is unusual about a server without a fault is what the case is about.
     if (item.server.fault.empty() && item.server.oddity.empty()) {
         return {};

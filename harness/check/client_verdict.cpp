@@ -165,6 +165,10 @@ class Judging {
                               run_.exit.describe(), server_did(), last_words(run_)));
             return "";
         }
+        if (item_.connections > 0 && run_.at_once > item_.connections) {
+            blame(fmt::format("the client used {} connections at the same time; {}", run_.at_once,
+                              server_did()));
+        }
         std::vector<std::string> left_out;
         for (const auto& [name, times] : evidence_.usual.run.asked) {
             if (name.starts_with(command_prefix) && !run_.asked.contains(name) &&

@@ -49,6 +49,19 @@ ClientErrand load_errand(const YamlNode& node) {
     return errand;
 }
 
+/// Cases with reasons.
+template <class Cases>
+std::map<std::string, std::string> load_elsewhere(const YamlNode& node, const Cases& cases) {
+    std::map<std::string, std::string> reasons;
+    for (const auto& [name, reason] : node.entries()) {
+        if (std::ranges::find(cases, name, &Cases::value_type::name) == cases.end()) {
+            reason.fail_at_key(fmt::format("there is no case '{}'", name));
+        }
+        reasons[name] = reason.text();
+    }
+    return reasons;
+}
+
 void load_targets(const YamlNode& document, const Requirements& requirements, Conformance& into) {
     YamlMap top = document.map();
     for (const YamlNode& node : top.required("targets").list()) {
@@ -77,13 +90,10 @@ void load_targets(const YamlNode& document, const Requirements& requirements, Co
             }
         }
     });
-    top.optional("elsewhere", [&](const YamlNode& cases) {
-        for (const auto& [name, reason] : cases.entries()) {
-            if (std::ranges::find(into.server_cases, name, &ServerCase::name) == into.server_cases.end()) {
-                reason.fail_at_key(fmt::format("there is no case '{}'", name));
-            }
-            into.elsewhere[name] = reason.text();
-        }
+    top.optional("elsewhere",
+                 [&](const YamlNode& cases) { into.elsewhere = load_elsewhere(cases, into.server_cases); });
+    top.optional("elsewhere-clients", [&](const YamlNode& cases) {
+        into.elsewhere_clients = load_elsewhere(cases, into.client_cases);
     });
     top.finish();
 }
@@ -121,10 +131,10 @@ Conformance load_conformance(const Catalogue& catalogue) {
     for (const fs::path& file : yaml_files(directory / "server")) {
         load_server_cases(YamlNode::load(file), catalogue.requirements, conformance.server_cases);
     }
-    load_targets(YamlNode::load(directory / "targets.yaml"), catalogue.requirements, conformance);
     for (const fs::path& file : yaml_files(directory / "client")) {
         load_client_cases(YamlNode::load(file), catalogue.requirements, conformance.client_cases);
     }
+    load_targets(YamlNode::load(directory / "targets.yaml"), catalogue.requirements, conformance);
     if (fs::exists(directory / detection_file)) {
         conformance.plan = load_plan(YamlNode::load(directory / detection_file));
     }

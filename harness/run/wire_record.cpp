@@ -19,7 +19,15 @@ class WireRecord::Line final : public wire::JudgeObserver {
     }
 
     void asked(nbd::Option option) override { ++record_.options_[option]; }
-    void asked(nbd::Command command) override { ++record_.commands_[command]; }
+    void asked(nbd::Command command) override {
+        ++record_.commands_[command];
+        if (command == nbd::Command::disc) {
+            record_.in_use_.erase(number_);
+        } else {
+            record_.in_use_.insert(number_);
+            record_.most_in_use_ = std::max(record_.most_in_use_, record_.in_use_.size());
+        }
+    }
 
     void took(wire::Side from, nbd::Bytes bytes, bool bulk) override {
         bulk ? record_.transcript_.data(number_, from, bytes)
@@ -68,6 +76,7 @@ void WireRecord::ended(std::uint32_t connection, wire::Side by, wire::End how) {
     const std::scoped_lock lock(mutex_);
     lines_.at(connection)->judge().end(by, how);
     transcript_.ended(connection, by, how);
+    in_use_.erase(connection);
 }
 
 void WireRecord::interfere() {
@@ -105,6 +114,11 @@ std::map<std::string, std::size_t> WireRecord::asked() const {
 std::size_t WireRecord::connections() const {
     const std::scoped_lock lock(mutex_);
     return lines_.size();
+}
+
+std::size_t WireRecord::most_at_once() const {
+    const std::scoped_lock lock(mutex_);
+    return most_in_use_;
 }
 
 std::vector<WireFinding> WireRecord::findings() const {

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,9 @@ class WireRecord final : public TapObserver {
     /// How many connections there were.
     [[nodiscard]] std::size_t connections() const;
 
+    /// How many of them were used for requests at the same time, at most.
+    [[nodiscard]] std::size_t most_at_once() const;
+
     /// What was found, in the order of the first times.
     [[nodiscard]] std::vector<WireFinding> findings() const;
 
@@ -68,6 +72,8 @@ class WireRecord final : public TapObserver {
     std::vector<WireFinding> findings_;
     std::map<nbd::Option, std::size_t> options_;
     std::map<nbd::Command, std::size_t> commands_;
+    std::set<std::uint32_t> in_use_; ///< connections with requests that nobody has ended
+    std::size_t most_in_use_ = 0;
 };
 
 } // namespace harness

@@ -77,6 +77,11 @@ TEST(ClientCases, AreComparedWithTheServerThatLacksTheFault) {
 - { case: a, title: t, tests: CLIENT-MUST, client: survives, server: { size: 4KiB } })")
                                    .front();
     EXPECT_EQ(usual_server(unusual), ClientServer{});
+    const ClientCase told = load(R"(
+- { case: a, title: t, tests: CLIENT-MUST, client: survives, server: { fault: f }, usual: { size: 8KiB } })")
+                                .front();
+    EXPECT_EQ(usual_server(told).size, 8192U);
+    EXPECT_EQ(usual_server(told).fault, "");
 }
 
 struct Mistake {
@@ -113,6 +118,9 @@ INSTANTIATE_TEST_SUITE_P(
             "fault and oddity",
             "- { case: a, title: t, tests: CLIENT-MUST, client: survives, server: { fault: f, oddity: o } }",
             "a fault or an oddity, not both"},
+        Mistake{"comparison with a broken server",
+                "- { case: a, title: t, tests: CLIENT-MUST, client: survives, usual: { fault: f } }",
+                "has no fault and no oddity"},
         Mistake{"nothing to reject", "- { case: a, title: t, tests: CLIENT-MUST, client: rejects }",
                 "what is to be rejected"},
         Mistake{"broken and tolerated", "- { case: a, title: t, breaks: SERVER-MUST, client: tolerates }",

@@ -161,6 +161,16 @@ TEST_F(ClientVerdictTest, NoticesWorkThatIsLeftOut) {
     EXPECT_EQ(judged().verdict, Verdict::pass);
 }
 
+TEST_F(ClientVerdictTest, CountsConnectionsWhereTheCaseDoes) {
+    item_.wants = ClientCase::Wants::tolerates;
+    run_.at_once = 4;
+    EXPECT_EQ(judged().verdict, Verdict::pass);
+    item_.connections = 1;
+    EXPECT_EQ(judged().verdict, Verdict::fail);
+    run_.at_once = 1;
+    EXPECT_EQ(judged().verdict, Verdict::pass);
+}
+
 TEST_F(ClientVerdictTest, NoticesCorruption) {
     item_.wants = Wants::survives;
     run_.output = "one\nthree\n";

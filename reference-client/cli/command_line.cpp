@@ -122,6 +122,9 @@ void add_queries(CLI::App& app, Request& request) {
     mapping.add_option("--context", request.map.context, "Metadata context")
         ->capture_default_str()
         ->type_name("NAME");
+    mapping.add_option("--also", request.map.also, "Select this metadata context, too; may be repeated")
+        ->type_name("NAME")
+        ->allow_extra_args(false);
     mapping.callback([&request] {
         request.work = [&request](const nbd::Uri& uri) { map(uri, request.settings, request.map); };
     });
@@ -196,8 +199,8 @@ void add_copy(CLI::App& app, Request& request) {
     });
 }
 
-void add_resize(CLI::App& app, Request& request, const std::string& name, const std::string& text,
-                void (*work)(const nbd::Uri&, const Settings&, const ResizeArguments&)) {
+CLI::App& add_resize(CLI::App& app, Request& request, const std::string& name, const std::string& text,
+                     void (*work)(const nbd::Uri&, const Settings&, const ResizeArguments&)) {
     CLI::App& command = add_command(app, request, name, text);
     add_size(command, "size", request.resize.size, "The size to ask for")->required();
     command.add_flag("--fua", request.fua, "Reply only when it is on stable storage (NBD_CMD_FLAG_FUA)");
@@ -205,10 +208,13 @@ void add_resize(CLI::App& app, Request& request, const std::string& name, const 
         request.resize.flags = request.fua ? nbd::command_flag::fua : 0;
         request.work = [&request, work](const nbd::Uri& uri) { work(uri, request.settings, request.resize); };
     });
+    return command;
 }
 
 void add_resizing(CLI::App& app, Request& request) {
-    add_resize(app, request, "grow", "Make an export longer", grow);
+    add_resize(app, request, "grow", "Make an export longer", grow)
+        .add_flag("--zero", request.resize.zero,
+                  "Write zeroes over the new bytes, unless they are promised to be zero");
     add_resize(app, request, "shrink", "Make an export shorter", shrink);
     add_command(app, request, "size", "Show the size in bytes").callback([&request] {
         request.work = [&request](const nbd::Uri& uri) { size(uri, request.settings); };
@@ -315,6 +321,10 @@ void add_common(CLI::App& app, Request& request) {
         ->capture_default_str();
     app.add_flag("--export-name", options.use_export_name, "Use NBD_OPT_EXPORT_NAME instead of NBD_OPT_GO");
     app.add_flag("--no-meta-context", request.no_meta_context, "Do not ask for metadata contexts");
+    app.add_option("--first-cookie", options.first_cookie, "Cookie of the first request")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 63U))
+        ->capture_default_str();
+    app.add_flag("--list-contexts", options.list_contexts, "Also ask which metadata contexts there are");
     app.add_flag("--no-block-size", request.no_block_size, "Do not ask for block sizes");
     app.add_flag("--no-checks", request.no_checks,
                  "Send also what a client must not send, to see what the server does");

@@ -30,6 +30,7 @@ std::string status_text(const std::string& context, std::uint64_t status) {
 void map(const nbd::Uri& uri, const Settings& settings, const MapArguments& arguments) {
     Options options = settings.options;
     options.contexts = {arguments.context};
+    options.contexts.insert(options.contexts.end(), arguments.also.begin(), arguments.also.end());
     const auto connection = Connection::open(uri, options);
     const ExportInfo& info = connection->info();
     if (!info.context_id(arguments.context)) {

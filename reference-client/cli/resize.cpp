@@ -9,6 +9,7 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <iostream>
@@ -64,6 +65,16 @@ void tell(const Settings& settings, std::uint64_t before, std::uint64_t wanted, 
     }
 }
 
+/// Writes zeroes from one offset to another.
+void zero(Connection& connection, std::uint64_t begin, std::uint64_t end) {
+    constexpr std::uint64_t most = std::uint64_t{1} << 30;
+    for (std::uint64_t at = begin; at < end;) {
+        const std::uint64_t some = std::min(end - at, most);
+        connection.zero(at, some);
+        at += some;
+    }
+}
+
 std::vector<Grow> ways(const Settings& settings) {
     if (settings.grow) {
         return {*settings.grow};
@@ -90,6 +101,9 @@ void grow(const nbd::Uri& uri, const Settings& settings, const ResizeArguments& 
             outcome.error->kind() == FailureKind::protocol) {
             break;
         }
+    }
+    if (arguments.zero && !outcome.error && outcome.size > before && !outcome.promised_zero) {
+        zero(*connection, before, outcome.size);
     }
     const bool alive = !outcome.error || outcome.error->kind() == FailureKind::server ||
                        outcome.error->kind() == FailureKind::local;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace refclient::cli {
 
@@ -58,10 +59,12 @@ struct MapArguments {
     std::uint64_t offset = 0;
     std::optional<std::uint64_t> length; ///< to the end, if none
     std::string context{nbd::base_allocation};
+    std::vector<std::string> also; ///< to be selected, too
 };
 
 struct ResizeArguments {
     std::uint64_t size = 0;
+    bool zero = false;       ///< new bytes are to be zero
     std::uint16_t flags = 0; ///< `nbd::command_flag`
 };
 
