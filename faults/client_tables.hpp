@@ -9,6 +9,7 @@ namespace faults {
 // What they send wrongly.
 [[nodiscard]] Table client_handshake_faults();
 [[nodiscard]] Table client_option_faults();
+[[nodiscard]] Table client_tls_faults();
 [[nodiscard]] Table client_unoffered_faults();
 [[nodiscard]] Table client_leaving_faults();
 
@@ -20,5 +21,14 @@ namespace faults {
 // What they do not bear, although they must.
 [[nodiscard]] Table client_intolerant_faults();
 [[nodiscard]] Table client_misreading_faults();
+
+// How they misread URIs.
+[[nodiscard]] Table client_uri_faults();
+
+// How they do without what everybody has to have.
+[[nodiscard]] Table client_baseline_faults();
+
+/// Enters by NBD_OPT_EXPORT_NAME where the client means to enter by NBD_OPT_GO.
+[[nodiscard]] Recipe enters_by_name();
 
 } // namespace faults

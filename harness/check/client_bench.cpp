@@ -102,6 +102,7 @@ class Meeting {
         }
         run_.asked = record_.asked();
         run_.connections = record_.connections();
+        run_.entered = record_.entered();
         run_.findings = record_.findings();
         run_.not_judged = record_.not_judged();
         const std::string& twist = server_.fault.empty() ? server_.oddity : server_.fault;

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -48,6 +49,7 @@ struct ClientRun {
     double seconds = 0;       ///< from its start to its end
     std::map<std::string, std::size_t> asked; ///< options and commands that it sent, how often each
     std::size_t connections = 0;
+    std::set<std::string> entered;     ///< the names of the exports that it entered
     std::vector<WireFinding> findings; ///< of both sides, in the order of their first times
     std::vector<std::string> not_judged;
     bool at_work = false; ///< the server's fault or oddity has changed something on the wire

@@ -57,6 +57,9 @@ struct ClientCase {
     ClientUri uri; ///< what stands for {uri}; empty: the plain URI of the server
     /// Options and commands that the client may send, if others are against what the case tests.
     std::optional<std::vector<std::string>> may_send;
+    std::vector<std::string> may_not_send; ///< options and commands that are against it
+    std::vector<std::string>
+        still_sends; ///< those that a client which usually sends them has to send here, too
     /// Options and commands; the client has to send one of them to the server without its fault, or the case
     /// says nothing. Empty: any client will do.
     std::vector<std::string> bites;

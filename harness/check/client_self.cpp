@@ -44,6 +44,7 @@ const std::vector<std::vector<std::string>>& errands() {
         {"grow", "{uri}", "2M"},
         {"shrink", "{uri}", "512K"},
         {"size", "{uri}", "--learn", "poll"},
+        {"--starttls", "info", "{uri}"},
         {"write", "{uri}", "1M", "--grow", "flagged", "--pattern", "0x5a", "--length", "64K"},
     };
     return all;

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,9 @@ class WireRecord final : public TapObserver {
 
     /// How many connections there were.
     [[nodiscard]] std::size_t connections() const;
+
+    /// The names of the exports that were entered.
+    [[nodiscard]] std::set<std::string> entered() const;
 
     /// What was found, in the order of the first times.
     [[nodiscard]] std::vector<WireFinding> findings() const;
