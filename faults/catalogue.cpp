@@ -28,10 +28,11 @@ std::span<const Fault> server_faults() {
 
 std::span<const Fault> client_faults() {
     static const Table all =
-        joined({client_handshake_faults, client_option_faults, client_request_faults, client_unoffered_faults,
-                client_leaving_faults, client_credulous_handshake_faults, client_credulous_reply_faults,
-                client_credulous_content_faults, client_intolerant_faults, client_fastidious_faults,
-                client_misreading_faults, client_fragile_faults});
+        joined({client_handshake_faults, client_option_faults, client_tls_faults, client_request_faults,
+                client_unoffered_faults, client_leaving_faults, client_credulous_handshake_faults,
+                client_credulous_reply_faults, client_credulous_content_faults, client_intolerant_faults,
+                client_fastidious_faults, client_misreading_faults, client_fragile_faults, client_uri_faults,
+                client_baseline_faults});
     return all;
 }
 

@@ -5,6 +5,7 @@
 #include "faults/twist.hpp"
 
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace faults {
@@ -16,6 +17,10 @@ struct Fault {
     std::string_view requirement; ///< the one that is broken; of an oddity, the one that it is about
     std::string_view sentence;    ///< what the program does, for people
     Recipe recipe;
+    /// Of a client that misreads URIs: the URI that it takes another one for. Null if it reads them well.
+    std::string (*uri)(std::string text) = nullptr;
+    /// Of a client: it is about how it asks for TLS, so that it has to ask (`asks_for_tls`).
+    bool about_tls = false;
 };
 
 /// In the order of the specification.

@@ -81,18 +81,6 @@ constexpr auto answer_by_name = [](ByExportName& state, ExportReply& reply, Flow
     ByExportName::answer(state, reply, flow);
 };
 
-Recipe prefers_export_name() {
-    return twist_with(
-        ByExportName{},
-        [](ByExportName& state, OptionRequest& option, Flow& flow) {
-            if (option.option == Option::extended_headers) {
-                return decline(option, flow);
-            }
-            ByExportName::ask(state, option, flow);
-        },
-        answer_by_name);
-}
-
 Recipe export_name_extended() {
     return twist_with(
         ByExportName{},
@@ -274,6 +262,18 @@ std::uint32_t swapped(std::uint32_t number) {
 
 } // namespace
 
+Recipe enters_by_name() {
+    return twist_with(
+        ByExportName{},
+        [](ByExportName& state, OptionRequest& option, Flow& flow) {
+            if (option.option == Option::extended_headers) {
+                return decline(option, flow);
+            }
+            ByExportName::ask(state, option, flow);
+        },
+        answer_by_name);
+}
+
 Table client_handshake_faults() {
     return {
         {"client-flags-unknown", "CLIENT-FLAGS-KNOWN", "sets a client flag that means nothing",
@@ -326,7 +326,7 @@ Table client_handshake_faults() {
         {"stay-after-shutdown", "SHUTDOWN-ABORT",
          "answers NBD_REP_ERR_SHUTDOWN with NBD_OPT_LIST, and leaves only then", goes_on_after_shutdown()},
         {"enter-by-name", "GO-PREFERRED", "enters by NBD_OPT_EXPORT_NAME though NBD_OPT_GO is known",
-         prefers_export_name()},
+         enters_by_name()},
         {"enter-by-name-extended", "EXPORT-NAME-COMPACT",
          "enters by NBD_OPT_EXPORT_NAME with extended headers agreed", export_name_extended()},
         {"enter-by-name-block-sizes", "BLOCK-SIZE-GO",

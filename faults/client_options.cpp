@@ -43,82 +43,6 @@ void count_one_more(OptionRequest& option, std::size_t width) {
     ++option.payload[sizeof name + name + width - 1];
 }
 
-OptionRequest starttls(nbd::Buffer data = {}) {
-    return {nbd::option_magic, Option::starttls, {}, std::move(data)};
-}
-
-/// STARTTLS by a client that has not said that it speaks fixed newstyle.
-Recipe starttls_unfixed() {
-    return twist_with(
-        std::optional<OptionRequest>(),
-        [](std::optional<OptionRequest>& /*held*/, ClientFlags& flags) {
-            flags.flags &= ~nbd::client_flag::fixed_newstyle;
-        },
-        [](std::optional<OptionRequest>& held, OptionRequest& option, Flow& flow) {
-            if (flow.told().options == 1) {
-                held = option;
-                flow.drop();
-                flow.to_server(starttls());
-            } else if (option.option != Option::export_name) {
-                decline(option, flow);
-            }
-        },
-        [](std::optional<OptionRequest>& held, OptionReply& /*reply*/, Flow& flow) {
-            if (held) {
-                flow.drop();
-                decline(*std::exchange(held, std::nullopt), flow);
-            }
-        });
-}
-
-/// STARTTLS, and what comes of it.
-template <class Answered>
-Recipe with_starttls(Answered answered) {
-    return twist_with(
-        std::optional<OptionRequest>(),
-        [](std::optional<OptionRequest>& held, OptionRequest& option, Flow& flow) {
-            if (flow.told().options == 1) {
-                held = option;
-                flow.drop();
-                flow.to_server(starttls());
-            }
-        },
-        [answered](std::optional<OptionRequest>& held, OptionReply& reply, Flow& flow) {
-            if (held) {
-                flow.drop();
-                answered(reply, *std::exchange(held, std::nullopt), flow);
-            }
-        });
-}
-
-/// Begins TLS although the server has refused it.
-Recipe tls_after_refusal() {
-    return with_starttls([](const OptionReply& reply, const OptionRequest& next, Flow& flow) {
-        if (nbd::is_error(reply.type)) {
-            // The header of a TLS record with the beginning of a handshake.
-            flow.to_server(
-                Raw{Side::client, {0x16, 3, 1, 0, 16, 1, 0, 0, 12, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0}});
-        }
-        flow.to_server(next);
-    });
-}
-
-/// Leaves a server that does not have TLS.
-Recipe insists_on_tls() {
-    return with_starttls([](const OptionReply& reply, const OptionRequest& next, Flow& flow) {
-        if (!nbd::is_error(reply.type)) {
-            return flow.to_server(next);
-        }
-        flow.to_server({OptionRequest{}});
-        flow.hang_up();
-    });
-}
-
-Recipe clear_text_after_starttls() {
-    return with_starttls(
-        [](const OptionReply& /*reply*/, const OptionRequest& next, Flow& flow) { flow.to_server(next); });
-}
-
 /// The option before the first one of the client by which it would be allowed.
 Recipe meta_too_early(Option option) {
     return ask_before([option](const OptionRequest& /*next*/, const Conversation& told) {
@@ -132,12 +56,6 @@ Recipe forgets_contexts() {
         return next.option == Option::go && !told.contexts.empty()
                    ? std::optional(meta_option(Option::set_meta_context, told.export_name, {}))
                    : std::nullopt;
-    });
-}
-
-Recipe starttls_late() {
-    return ask_before([](const OptionRequest& next, const Conversation& told) {
-        return next.option == Option::go && told.options > 1 ? std::optional(starttls()) : std::nullopt;
     });
 }
 
@@ -159,16 +77,6 @@ Table client_option_faults() {
          data_with(Option::structured_reply)},
         {"extended-with-data", "EXTENDED-NO-DATA", "sends data with NBD_OPT_EXTENDED_HEADERS",
          data_with(Option::extended_headers)},
-        {"starttls-with-data", "STARTTLS-NO-DATA", "sends data with NBD_OPT_STARTTLS",
-         ask_first(starttls({1, 2, 3, 4}))},
-        {"starttls-not-fixed", "STARTTLS-FIXED",
-         "sends NBD_OPT_STARTTLS without having set NBD_FLAG_C_FIXED_NEWSTYLE", starttls_unfixed()},
-        {"starttls-late", "STARTTLS-FIRST", "asks for TLS after other options", starttls_late()},
-        {"starttls-after-refusal", "STARTTLS-REFUSED", "begins TLS though the server has refused it",
-         tls_after_refusal()},
-        {"insist-on-tls", "BASELINE-NOTLS", "leaves a server that does not have TLS", insists_on_tls()},
-        {"starttls-clear", "STARTTLS-NO-CLEAR", "goes on without TLS after NBD_OPT_STARTTLS was granted",
-         clear_text_after_starttls()},
         {"go-counts-one-more", "INFO-LAYOUT", "announces one information request more than it sends",
          twist([](OptionRequest& option) {
              if (is_info(option)) {

@@ -9,6 +9,7 @@ namespace faults {
 // What they send wrongly.
 [[nodiscard]] Table client_handshake_faults();
 [[nodiscard]] Table client_option_faults();
+[[nodiscard]] Table client_tls_faults();
 [[nodiscard]] Table client_unoffered_faults();
 [[nodiscard]] Table client_leaving_faults();
 
@@ -24,5 +25,13 @@ namespace faults {
 
 // What they rely on, and break down without.
 [[nodiscard]] Table client_fragile_faults();
+// How they misread URIs.
+[[nodiscard]] Table client_uri_faults();
+
+// How they do without what everybody has to have.
+[[nodiscard]] Table client_baseline_faults();
+
+/// Enters by NBD_OPT_EXPORT_NAME where the client means to enter by NBD_OPT_GO.
+[[nodiscard]] Recipe enters_by_name();
 
 } // namespace faults

@@ -109,6 +109,25 @@ Table greeting() {
     };
 }
 
+/// TLS that ends with its handshake, as where the two sides have no ciphers in common.
+Recipe tls_fails() {
+    return early(twist(
+        [](OptionRequest& option, Flow& flow) {
+            if (option.option == Option::starttls) {
+                answer(flow, option_reply(option.option, OptionReplyType::ack));
+            }
+        },
+        [](Raw& raw, Flow& flow) {
+            if (raw.from == Side::client && flow.told().tls) {
+                flow.drop();
+                // The record of a fatal alert, handshake_failure.
+                flow.to_client(Raw{Side::server, {0x15, 3, 3, 0, 2, 2, 40}});
+                flow.pause(Side::client, 300ms);
+                flow.hang_up();
+            }
+        }));
+}
+
 Table refusals() {
     return {
         {"structured-unsupported", "STRUCTURED-FALLBACK", "does not know structured replies",
@@ -124,6 +143,9 @@ Table refusals() {
          refused(Option::extended_headers, OptionReplyType::err_unsup)},
         {"starttls-unsupported", "STARTTLS-REFUSED", "answers NBD_REP_ERR_POLICY to NBD_OPT_STARTTLS",
          refused(Option::starttls, OptionReplyType::err_policy)},
+        {"starttls-fails", "TLS-FAILED-CLIENT",
+         "agrees to TLS, tells by a fatal alert that its handshake has failed, and leaves 300 ms later",
+         tls_fails()},
         {"list-forbidden", "LIST-REPLIES", "answers NBD_REP_ERR_POLICY to NBD_OPT_LIST",
          refused(Option::list, OptionReplyType::err_policy, "exports are not listed here")},
         {"meta-unsupported", "STATUS-SELECTED", "does not know metadata contexts",

@@ -1,5 +1,6 @@
 #include "reference-client/handshake.hpp"
 
+#include "faults/client_tls.hpp"
 #include "faults/relay.hpp"
 #include "protocol/transmission.hpp"
 #include "reference-client/failure.hpp"
@@ -84,11 +85,16 @@ nbd::Buffer exchange(Socket& socket, Negotiation& negotiation, Clock::time_point
 /// A socket to the server, with what is to go wrong on it.
 Socket connect(const nbd::Uri& uri, const Options& options, Clock::time_point deadline) {
     Socket socket = Socket::connect(uri, deadline);
-    if (options.wire_fault == nullptr) {
-        return socket;
-    }
+    const faults::Fault* const fault = options.wire_fault;
     try {
-        return Socket(faults::interpose(socket.release(), options.wire_fault->recipe, faults::Side::client));
+        if (fault != nullptr) {
+            socket = Socket(faults::interpose(socket.release(), fault->recipe, faults::Side::client));
+        }
+        if (options.ask_tls || (fault != nullptr && fault->about_tls)) {
+            socket = Socket(
+                faults::interpose(socket.release(), faults::asks_for_tls(uri.tls), faults::Side::client));
+        }
+        return socket;
     } catch (const std::system_error& error) {
         throw Failure(FailureKind::local, error.code().value(), error.what());
     }
@@ -107,7 +113,7 @@ void send_disconnect(Socket& socket, const Negotiation& negotiation, const Optio
 } // namespace
 
 Handshaken shake_hands(const nbd::Uri& uri, const Options& options, Goal goal) {
-    if (uri.tls) {
+    if (uri.tls && !options.ask_tls) {
         throw Failure(FailureKind::local, ENOTSUP,
                       "this client does not have TLS yet, so it cannot open nbds:// and nbds+unix:// URIs; a "
                       "server that does not demand TLS can be reached by nbd:// or nbd+unix://");

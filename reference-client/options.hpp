@@ -34,6 +34,9 @@ struct Options {
     bool fixed_newstyle = true;
     /// Set NBD_FLAG_C_NO_ZEROES if the server has it.
     bool no_zeroes = true;
+    /// Ask for TLS before anything else and go on without it where the server refuses, unless the URI demands
+    /// it. Where it agrees, the handshake of TLS fails: this client does not have TLS.
+    bool ask_tls = false;
     /// Enter the transmission phase by NBD_OPT_EXPORT_NAME, as clients did before NBD_OPT_GO. Rules out
     /// extended headers.
     bool use_export_name = false;

@@ -1,9 +1,9 @@
 #include "drivers/reference/library.hpp"
 
 #include "drivers/reference/batch.hpp"
-#include "protocol/uri.hpp"
 #include "reference-client/handshake.hpp"
 #include "reference-client/json.hpp"
+#include "reference-client/read_uri.hpp"
 
 #include <fmt/format.h>
 
@@ -13,9 +13,9 @@
 namespace driver {
 namespace {
 
-nbd::Uri uri_of(const std::string& text) {
+nbd::Uri uri_of(const std::string& text, const refclient::Options& options) {
     try {
-        return nbd::parse_uri(text);
+        return refclient::read_uri(text, options);
     } catch (const nbd::UriError& error) {
         refuse_step(fmt::format("the URI is malformed: {}", error.what()));
     }
@@ -74,7 +74,7 @@ const std::shared_ptr<OpenSession>& ReferenceLibrary::find(const std::string& na
 }
 
 ExportInfo ReferenceLibrary::connect(const Connect& step) {
-    const nbd::Uri uri = uri_of(step.uri);
+    const nbd::Uri uri = uri_of(step.uri, options_);
     if (const auto old = sessions_.find(step.connection); old != sessions_.end()) {
         old->second->session.drop();
         sessions_.erase(old);
@@ -89,12 +89,12 @@ ExportInfo ReferenceLibrary::connect(const Connect& step) {
 }
 
 ExportInfo ReferenceLibrary::info(const Info& step) {
-    const nbd::Uri uri = uri_of(step.uri);
+    const nbd::Uri uri = uri_of(step.uri, options_);
     return guarded([&] { return told(refclient::query_info(uri, options_)); });
 }
 
 std::vector<ListedExport> ReferenceLibrary::list(const List& step) {
-    const nbd::Uri uri = uri_of(step.uri);
+    const nbd::Uri uri = uri_of(step.uri, options_);
     std::vector<ListedExport> result;
     for (const refclient::ListedExport& entry :
          guarded([&] { return refclient::query_list(uri, options_); })) {

@@ -111,6 +111,7 @@ constexpr Verdict verdicts[] = {
     {"list-reply-info", "INFO-REPLY-PLACE LIST-REPLIES"},
     {"list-reply-context", "LIST-REPLIES META-REPLY-PLACE"},
     {"meta-reply-server", "META-REPLIES SERVER-REPLY-PLACE"},
+    {"starttls-data-accepted", "STARTTLS-NO-CLEAR"}, // it has no TLS to go on with
     {"abort-data-refused", "ABORT-ACK"},
     {"abort-unimplemented", "ABORT-ACK"},
     {"list-details-not-text", "SERVER-REPLY-DETAILS STRING-UTF8"},

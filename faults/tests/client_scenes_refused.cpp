@@ -224,6 +224,11 @@ std::vector<Scene> handshake() {
              greeting.flags &= static_cast<std::uint16_t>(~nbd::handshake_flag::fixed_newstyle);
          })},
         {"refuse-list", talk::list},
+        {"abort-needs-answer", talk::list, twist([](OptionRequest& option, Flow& flow) {
+             if (option.option == Option::abort) {
+                 flow.hang_up();
+             }
+         })},
         {"flags-of-greeting", talk::write},
         {"padding-unread", talk::read, sound(), with_padding()},
         {"refuse-extended-unsupported", talk::enter,

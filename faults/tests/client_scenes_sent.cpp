@@ -72,6 +72,22 @@ Recipe oldstyle() {
         });
 }
 
+/// A server that agrees to TLS, tells that its handshake fails, and leaves when something comes nevertheless.
+Recipe failing_tls() {
+    return twist_with(
+        false,
+        [](bool& /*failed*/, OptionReply& reply) {
+            reply.type = reply.option == Option::starttls ? OptionReplyType::ack : reply.type;
+        },
+        [](bool& failed, Raw& raw, Flow& flow) {
+            if (raw.from == Side::client && std::exchange(failed, true)) {
+                return flow.hang_up();
+            }
+            flow.drop();
+            flow.to_client(Raw{Side::server, {0x15, 3, 3, 0, 2, 2, 40}});
+        });
+}
+
 refclient::Options without_contexts() {
     refclient::Options options = usual();
     options.contexts.clear();
@@ -115,8 +131,20 @@ std::vector<Scene> handshake() {
         {"starttls-with-data"},
         {"starttls-not-fixed"},
         {"starttls-late"},
+        {"starttls-after-state", talk::commands, sound(), usual(),
+         Broken{"STARTTLS-BEFORE-STATE", "STARTTLS-FIRST"}},
         {"starttls-after-refusal", talk::commands, sound(), usual(), Broken{"OPTION-MAGIC"}},
         {"starttls-clear", talk::commands, answering(Option::starttls, OptionReplyType::ack)},
+        {"starttls-no-handshake", talk::commands, answering(Option::starttls, OptionReplyType::ack)},
+        {"tls-failure-ignored", talk::commands, failing_tls(), impatient()},
+        {"tls-failure-aborts", talk::commands, failing_tls(), impatient()},
+        {"tls-enter-by-name"},
+        {"fixed-newstyle-refused"},
+        {"abort-unknown", talk::list, sound(), usual(), Broken{"HAGGLING-SOFT-END"}},
+        {"read-made-up", talk::read},
+        {"disc-unknown", talk::commands, sound(), usual(), Broken{"CLIENT-SOFT-END", "COMMAND-KNOWN"}},
+        {"block-sizes-unknown"},
+        {"go-leaves", talk::commands, sound(), usual(), Broken{"CLIENT-SOFT-END"}},
         {"go-counts-one-more"},
         {"go-byte-left-over"},
         {"go-name-beyond-data"},

@@ -110,6 +110,7 @@ class Meeting {
         run_.asked = record_.asked();
         run_.connections = record_.connections();
         run_.at_once = record_.most_at_once();
+        run_.entered = record_.entered();
         run_.findings = record_.findings();
         run_.not_judged = record_.not_judged();
         const std::string& twist = server_.fault.empty() ? server_.oddity : server_.fault;

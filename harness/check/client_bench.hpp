@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -51,6 +52,7 @@ struct ClientRun {
     std::map<std::string, std::size_t> asked; ///< options and commands that it sent, how often each
     std::size_t connections = 0;
     std::size_t at_once = 0;           ///< connections that were used for requests at the same time, at most
+    std::set<std::string> entered;     ///< the names of the exports that it entered
     std::vector<WireFinding> findings; ///< of both sides, in the order of their first times
     std::vector<std::string> not_judged;
     bool at_work = false; ///< the server's fault or oddity has changed something on the wire

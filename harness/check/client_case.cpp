@@ -188,6 +188,8 @@ ClientCase read_case(const YamlNode& node, const std::string& section, const Req
     });
     map.optional("connections",
                  [&](const YamlNode& value) { made.connections = static_cast<std::size_t>(value.number()); });
+    map.optional("may-not-send", [&](const YamlNode& value) { made.may_not_send = read_asked(value); });
+    map.optional("still-sends", [&](const YamlNode& value) { made.still_sends = read_asked(value); });
     map.optional("bites", [&](const YamlNode& value) { made.bites = read_asked(value); });
     made.wants = read_word(map.required("client"), wants);
     map.optional("output", [&](const YamlNode& value) { made.output = read_word(value, outputs); });

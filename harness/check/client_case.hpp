@@ -62,6 +62,9 @@ struct ClientCase {
     std::optional<ClientServer> usual;
     /// How many connections the client may use for requests at the same time; 0: any number.
     std::size_t connections = 0;
+    std::vector<std::string> may_not_send; ///< options and commands that are against it
+    std::vector<std::string>
+        still_sends; ///< those that a client which usually sends them has to send here, too
     /// Options and commands; the client has to send one of them to the server without its fault, or the case
     /// says nothing. Empty: any client will do.
     std::vector<std::string> bites;

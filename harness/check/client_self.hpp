@@ -24,11 +24,11 @@ struct ClientSelfOptions {
     std::function<void(std::string_view what, std::size_t done, std::size_t of)> progress;
 };
 
-/// Gives the reference client one fault after the other, sends it on its errands, and sees which cases notice:
-/// first what the plan knows. Then, for faults that nobody has noticed, one errand after the other until
-/// somebody does: the cases that are about the requirement which the fault breaks. Then, for cases that have
-/// noticed nothing, the faults until one is noticed; and at last, for the faults that are left, some of all
-/// cases. `suite.command` gives the limits only. Throws Interrupted, LaunchError, std::runtime_error.
+/// Gives the reference client one fault after the other, sends it on its errands, and sees which cases
+/// notice: first what the plan knows. Then, for faults that nobody has noticed, one errand after the other
+/// until somebody does: the cases that are about the requirement which the fault breaks. Then, for cases that
+/// have noticed nothing, the faults until one is noticed; and at last, for the faults that are left, some of
+/// all cases. `suite.command` gives the limits only. Throws Interrupted, LaunchError, std::runtime_error.
 [[nodiscard]] Detection check_clients_themselves(const ClientSuite& suite, const Conformance& conformance,
                                                  const ClientSelfOptions& options);
 

@@ -34,6 +34,10 @@ std::vector<std::string_view> lines_of(std::string_view text) {
     return lines;
 }
 
+bool contains(const std::vector<std::string>& words, const std::string& word) {
+    return std::ranges::find(words, word) != words.end();
+}
+
 bool names_any(const std::vector<std::string>& words, const std::map<std::string, std::size_t>& asked) {
     return std::ranges::any_of(words, [&](const std::string& word) { return asked.contains(word); });
 }
@@ -91,7 +95,8 @@ class Judging {
                      : item_.wants == Wants::rejects ? rejected()
                      : item_.wants == Wants::reports ? reported()
                                                      : survived();
-            sent_only_what_it_may();
+            sent_what_it_may();
+            entered_what_it_should();
         }
         if (silent.empty() && item_.output != ClientCase::Output::any && run_.success()) {
             compare();
@@ -231,18 +236,40 @@ class Judging {
         });
     }
 
-    void sent_only_what_it_may() {
-        if (!item_.may_send) {
+    /// An export without a name is often another name of the only one that there is.
+    void entered_what_it_should() {
+        const bool by_uri = !item_.uri.empty() || evidence_.command.has_uri();
+        if (!by_uri || item_.wants != Wants::tolerates) {
             return;
         }
+        for (const std::string& name : run_.entered) {
+            if (name != item_.server.export_name) {
+                blame(fmt::format("the client entered the export '{}', not '{}'; {}", name,
+                                  item_.server.export_name, server_did()));
+            }
+        }
+    }
+
+    /// The case says of some options and commands whether the client sends them.
+    void sent_what_it_may() {
         std::vector<std::string> others;
         for (const auto& [name, times] : run_.asked) {
-            if (std::ranges::find(*item_.may_send, name) == item_.may_send->end()) {
+            const bool may = !item_.may_send || contains(*item_.may_send, name);
+            if (!may || contains(item_.may_not_send, name)) {
                 others.push_back(name);
             }
         }
         if (!others.empty()) {
             blame(fmt::format("the client sent {}; {}", fmt::join(others, ", "), server_did()));
+        }
+        std::vector<std::string> missing;
+        for (const std::string& name : item_.still_sends) {
+            if (evidence_.usual.run.asked.contains(name) && !run_.asked.contains(name)) {
+                missing.push_back(name);
+            }
+        }
+        if (!missing.empty()) {
+            blame(fmt::format("the client did not send {}; {}", fmt::join(missing, ", "), server_did()));
         }
     }
 

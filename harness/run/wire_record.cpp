@@ -121,6 +121,17 @@ std::size_t WireRecord::most_at_once() const {
     return most_in_use_;
 }
 
+std::set<std::string> WireRecord::entered() const {
+    const std::scoped_lock lock(mutex_);
+    std::set<std::string> names;
+    for (const auto& [number, line] : lines_) {
+        if (const auto& export_ = line->judge().state().entered) {
+            names.insert(export_->name);
+        }
+    }
+    return names;
+}
+
 std::vector<WireFinding> WireRecord::findings() const {
     const std::scoped_lock lock(mutex_);
     return findings_;

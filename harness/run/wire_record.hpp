@@ -58,6 +58,8 @@ class WireRecord final : public TapObserver {
 
     /// How many of them were used for requests at the same time, at most.
     [[nodiscard]] std::size_t most_at_once() const;
+    /// The names of the exports that were entered.
+    [[nodiscard]] std::set<std::string> entered() const;
 
     /// What was found, in the order of the first times.
     [[nodiscard]] std::vector<WireFinding> findings() const;

@@ -45,6 +45,10 @@ TEST(ClientCases, HaveAllThatTheFileSays) {
   output: as-usual
   may-skip: [NBD_CMD_FLUSH]
   may-need: NBD_CMD_BLOCK_STATUS
+  uri: "nbd+unix:///%64isk?socket={socket}"
+  may-send: []
+  may-not-send: NBD_OPT_LIST
+  still-sends: [NBD_OPT_GO]
   ambiguous: two readings
 )");
     ASSERT_THAT(cases, SizeIs(1));
@@ -63,6 +67,10 @@ TEST(ClientCases, HaveAllThatTheFileSays) {
     EXPECT_EQ(made.output, ClientCase::Output::as_usual);
     EXPECT_THAT(made.may_skip, ElementsAre("NBD_CMD_FLUSH"));
     EXPECT_THAT(made.may_need, ElementsAre("NBD_CMD_BLOCK_STATUS"));
+    EXPECT_EQ(made.uri.text(), "nbd+unix:///%64isk?socket={socket}");
+    EXPECT_THAT(made.may_send, ::testing::Optional(::testing::IsEmpty()));
+    EXPECT_THAT(made.may_not_send, ElementsAre("NBD_OPT_LIST"));
+    EXPECT_THAT(made.still_sends, ElementsAre("NBD_OPT_GO"));
     EXPECT_EQ(made.ambiguous, "two readings");
 }
 
@@ -125,6 +133,12 @@ INSTANTIATE_TEST_SUITE_P(
                 "what is to be rejected"},
         Mistake{"broken and tolerated", "- { case: a, title: t, breaks: SERVER-MUST, client: tolerates }",
                 "nobody has to tolerate"},
+        Mistake{"unknown place",
+                "- { case: a, title: t, tests: CLIENT-MUST, client: survives, uri: 'nbd://h:{prt}/' }",
+                "did you mean 'port'?"},
+        Mistake{"nowhere to go",
+                "- { case: a, title: t, tests: CLIENT-MUST, client: survives, uri: 'nbd://h/' }",
+                "leads to one server"},
         Mistake{"output of what is rejected",
                 "- { case: a, title: t, tests: CLIENT-MUST, client: rejects, server: { fault: f }, output: "
                 "data }",

@@ -34,6 +34,12 @@ cases:
   server: { options: [--replies, simple] }
   client: tolerates
   output: as-usual
+- case: other-uri
+  title: Letters of the name are encoded
+  tests: [IT-MUST]
+  server: { export: disk }
+  uri: "nbd+unix:///%64isk?socket={socket}"
+  client: tolerates
 - case: not-met
   title: Writes are answered twice
   tests: [IT-MUST]
@@ -85,6 +91,7 @@ TEST_F(ClientSuiteTest, PassesAGoodClient) {
     EXPECT_EQ(results["check/accepts-nonsense"].verdict, Verdict::pass)
         << results["check/accepts-nonsense"].reason;
     EXPECT_EQ(results["check/plain"].verdict, Verdict::pass) << results["check/plain"].reason;
+    EXPECT_EQ(results["check/other-uri"].verdict, Verdict::pass) << results["check/other-uri"].reason;
     EXPECT_EQ(results["check/not-met"].verdict, Verdict::unsupported);
     EXPECT_THAT(results["check/not-met"].reason, HasSubstr("never sent NBD_CMD_WRITE"));
 }
@@ -168,7 +175,14 @@ TEST_F(ClientSuiteTest, KeepsTheLogsOfWhatFailed) {
 TEST_F(ClientSuiteTest, NeedsNoUnixSocket) {
     suite_.command.argv = {(suite_.programs / "nbd-resize-client").string(), "read",
                            "nbd://127.0.0.1:{port}/{export}", "0", "4096"};
-    EXPECT_EQ(run()["check/accepts-nonsense"].verdict, Verdict::pass);
+    auto results = run();
+    EXPECT_EQ(results["check/accepts-nonsense"].verdict, Verdict::pass);
+    EXPECT_EQ(results["check/other-uri"].verdict, Verdict::unsupported) << "it takes no URI";
+}
+
+TEST_F(ClientSuiteTest, FailsOneThatMisreadsTheUriOfACase) {
+    shell(R"("$0" --fault uri-percent-kept read "$1" 0 4096)");
+    EXPECT_EQ(run()["check/other-uri"].verdict, Verdict::fail);
 }
 
 /// One case that the client's requests are well-formed, and two errands.

@@ -281,5 +281,52 @@ TEST_F(ClientVerdictTest, LeavesOutHowAClientEndsThatMetTheLimitOfItsFile) {
     EXPECT_EQ(judged().verdict, Verdict::pass);
 }
 
+TEST_F(ClientVerdictTest, WantsSomethingToBeSaid) {
+    item_.server.fault.clear();
+    item_.wants = Wants::reports;
+    usual_.run.errors = "usual\n";
+    run_.errors = "usual\nusual\n";
+    EXPECT_EQ(judged().verdict, Verdict::fail);
+    run_.errors = "usual\nwarning: what is this?\n";
+    EXPECT_EQ(judged().verdict, Verdict::pass);
+    run_.errors.clear();
+    run_.exit.code = 1;
+    EXPECT_EQ(judged().verdict, Verdict::pass) << "an error is a report, too";
+}
+
+TEST_F(ClientVerdictTest, BlamesForWhatMayNotBeSent) {
+    item_.wants = Wants::survives;
+    item_.may_send = {"NBD_OPT_GO", "NBD_CMD_READ", "NBD_CMD_DISC"};
+    EXPECT_EQ(judged().verdict, Verdict::pass);
+    run_.asked["NBD_OPT_LIST"] = 1;
+    EXPECT_EQ(judged().verdict, Verdict::fail);
+    EXPECT_THAT(result_.reason, HasSubstr("sent NBD_OPT_LIST"));
+    item_.may_send.reset();
+    EXPECT_EQ(judged().verdict, Verdict::pass);
+    item_.may_not_send = {"NBD_OPT_LIST"};
+    EXPECT_EQ(judged().verdict, Verdict::fail);
+}
+
+TEST_F(ClientVerdictTest, BlamesForWhatIsUsuallySentAndMissing) {
+    item_.wants = Wants::survives;
+    item_.still_sends = {"NBD_OPT_GO", "NBD_OPT_ABORT"};
+    EXPECT_EQ(judged().verdict, Verdict::pass) << "it never sends NBD_OPT_ABORT";
+    run_.asked.erase("NBD_OPT_GO");
+    EXPECT_EQ(judged().verdict, Verdict::fail);
+    EXPECT_THAT(result_.reason, HasSubstr("did not send NBD_OPT_GO"));
+}
+
+TEST_F(ClientVerdictTest, BlamesForAnotherExportThanTheUriNames) {
+    item_.server = {};
+    item_.server.export_name = "disk";
+    item_.uri = ClientUri("nbd+unix:///%64isk?socket={socket}");
+    item_.wants = Wants::tolerates;
+    run_.entered = {"disk"};
+    EXPECT_EQ(judged().verdict, Verdict::pass);
+    run_.entered = {"", "disk"};
+    EXPECT_EQ(judged().verdict, Verdict::fail);
+    EXPECT_THAT(result_.reason, HasSubstr("entered the export ''"));
+}
+
 } // namespace
 } // namespace harness::check

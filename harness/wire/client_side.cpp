@@ -139,6 +139,10 @@ void Judge::on_option(nbd::Bytes data) {
         return lose("an option was sent before the last one was answered; replies cannot be told apart");
     }
     state_.aborted = option.option == nbd::Option::abort;
+    state_.asked = true;
+    state_.asked_for_state = state_.asked_for_state || option.option == nbd::Option::structured_reply ||
+                             option.option == nbd::Option::extended_headers ||
+                             option.option == nbd::Option::set_meta_context;
     state_.option = std::move(option);
 }
 

@@ -162,6 +162,10 @@ struct StrayEvent {
         after_disconnect,       ///< the client sends something after NBD_CMD_DISC
         after_abort,            ///< or after NBD_OPT_ABORT
         reply_to_export_name,   ///< the server answers NBD_OPT_EXPORT_NAME by an option reply
+        not_over_tls,           ///< TLS was agreed, and something comes that is no TLS
+        no_tls_handshake,       ///< the client's TLS does not begin with a handshake
+        goes_on_without_tls,    ///< the client sends something in clear after the handshake of TLS has failed
+        aborts_without_tls,     ///< and this is NBD_OPT_ABORT
     };
     const State& state;
     Kind kind = Kind::request_magic;

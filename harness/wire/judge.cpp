@@ -39,7 +39,7 @@ void Judge::feed(Side from, nbd::Bytes bytes) {
     Stream& in = stream(from);
     while (!bytes.empty()) {
         if (stopped_ || !lost_.empty()) {
-            return take(from, bytes, true);
+            return tls_ && !stopped_ ? over_tls(from, bytes) : take(from, bytes, true);
         }
         if (from == Side::client && state_.phase == Phase::greeting) {
             // Nothing forbids it, but its flags answer those of the server.
@@ -72,6 +72,18 @@ void Judge::feed(Side from, nbd::Bytes bytes) {
             in.partial.clear();
             piece(from, whole);
         }
+    }
+}
+
+void Judge::over_tls(Side from, nbd::Bytes bytes) {
+    while (const auto found = tls_->feed(from, bytes)) {
+        take(from, bytes.first(found->used), true);
+        bytes = bytes.subspan(found->used);
+        stream(from).message = stream(from).position - found->length;
+        apply(stray_rules(), StrayEvent{state_, found->kind, found->first}, from);
+    }
+    if (!bytes.empty()) {
+        take(from, bytes, true);
     }
 }
 

@@ -6,8 +6,10 @@
 #include "harness/wire/events.hpp"
 #include "harness/wire/rule.hpp"
 #include "harness/wire/stream.hpp"
+#include "harness/wire/tls.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -92,6 +94,7 @@ class Judge {
     void stray(Side from, StrayEvent::Kind kind, std::uint64_t found, std::string why);
     void take(Side from, nbd::Bytes bytes, bool bulk);
     void piece(Side from, nbd::Bytes bytes);
+    void over_tls(Side from, nbd::Bytes bytes);
 
     // ---- the client's messages (client_side.cpp)
     void resolve_client();
@@ -141,6 +144,7 @@ class Judge {
     Stream streams_[2];
     nbd::Buffer early_; ///< what a client sent before the greeting was complete
     std::string lost_;
+    std::optional<Tls> tls_; ///< what comes once it was agreed
     bool stopped_ = false;
     bool ending_ = false;    ///< the end of a direction is being judged
     std::size_t pieces_ = 0; ///< of the replies to the open requests

@@ -235,6 +235,7 @@ void Judge::finish_option(const OptionReplyEvent& event) {
     state_.option.reset();
     const bool done = event.reply.type == nbd::OptionReplyType::ack;
     state_.told_to_stop = state_.told_to_stop || event.reply.type == nbd::OptionReplyType::err_shutdown;
+    state_.tls_demanded = state_.tls_demanded || event.reply.type == nbd::OptionReplyType::err_tls_reqd;
     if (option.option != nbd::Option::info) {
         state_.last_info.reset();
     }
@@ -242,7 +243,11 @@ void Judge::finish_option(const OptionReplyEvent& event) {
     case nbd::Option::starttls:
         state_.tls_refused = event.reply.type == nbd::OptionReplyType::err_unsup ||
                              event.reply.type == nbd::OptionReplyType::err_policy;
-        return done ? lose("TLS is in use") : void();
+        if (done) {
+            lose("TLS is in use");
+            tls_.emplace();
+        }
+        return;
     case nbd::Option::structured_reply:
         state_.structured = state_.structured || done;
         return;

@@ -137,6 +137,9 @@ struct State {
     /// The last NBD_OPT_INFO that succeeded, if no other option came after it.
     std::optional<OpenOption> last_info;
     bool info_with_block_size = false; ///< an NBD_OPT_INFO that listed NBD_INFO_BLOCK_SIZE has succeeded
+    bool asked = false;                ///< the client has sent an option
+    bool asked_for_state = false;      ///< and one that changes what holds for what follows
+    bool tls_demanded = false;         ///< NBD_REP_ERR_TLS_REQD came
     bool tls_refused = false;          ///< NBD_OPT_STARTTLS was answered by UNSUP or POLICY
     bool told_to_stop = false;         ///< NBD_REP_ERR_SHUTDOWN came
     bool aborted = false;              ///< the client sent NBD_OPT_ABORT

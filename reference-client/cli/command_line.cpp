@@ -1,6 +1,7 @@
 #include "reference-client/cli/command_line.hpp"
 
 #include "reference-client/choices.hpp"
+#include "reference-client/cli/given_uri.hpp"
 #include "reference-client/cli/settings.hpp"
 #include "reference-client/cli/usage.hpp"
 #include "reference-client/failure.hpp"
@@ -320,6 +321,10 @@ void add_common(CLI::App& app, Request& request) {
         ->check(CLI::Range(0.001, 86400.0))
         ->capture_default_str();
     app.add_flag("--export-name", options.use_export_name, "Use NBD_OPT_EXPORT_NAME instead of NBD_OPT_GO");
+    app.add_flag(
+        "--starttls", options.ask_tls,
+        "Ask for TLS first, which fails where the server agrees, and go on without it where not, unless "
+        "the URI demands it");
     app.add_flag("--no-meta-context", request.no_meta_context, "Do not ask for metadata contexts");
     app.add_option("--first-cookie", options.first_cookie, "Cookie of the first request")
         ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 63U))
@@ -350,11 +355,7 @@ int carry_out(Request& request) {
     try {
         nbd::Uri uri;
         if (!request.uri.empty()) {
-            uri = nbd::parse_uri(request.uri);
-            for (const std::string& unknown : uri.unknown_parameters()) {
-                fmt::print(stderr, "nbd-resize-client: warning: the URI's parameter \"{}\" is not known\n",
-                           unknown);
-            }
+            uri = given_uri(request.uri, request.settings.options);
         }
         request.work(uri);
         std::cout.flush();

@@ -3,6 +3,7 @@
 #include "reference-client/cli/copy_plan.hpp"
 #include "reference-client/cli/files.hpp"
 #include "reference-client/cli/format.hpp"
+#include "reference-client/cli/given_uri.hpp"
 #include "reference-client/cli/progress.hpp"
 #include "reference-client/cli/settings.hpp"
 #include "reference-client/session.hpp"
@@ -39,7 +40,7 @@ struct Side {
 Side open_source(const std::string& where, const Options& options) {
     Side side;
     if (is_uri(where)) {
-        side.session = Session::open(nbd::parse_uri(where), options);
+        side.session = Session::open(given_uri(where, options), options);
         side.size = side.session->info().size;
     } else {
         side.file.emplace(File::open(where));
@@ -52,7 +53,7 @@ Side open_destination(const std::string& where, Options options, std::uint64_t s
     Side side;
     if (is_uri(where)) {
         options.contexts.clear();
-        side.session = Session::open(nbd::parse_uri(where), options);
+        side.session = Session::open(given_uri(where, options), options);
         side.size = side.session->info().size;
         if (side.session->info().has(nbd::transmission_flag::read_only)) {
             throw Failure(FailureKind::local, EPERM, fmt::format("{} is read-only", where));

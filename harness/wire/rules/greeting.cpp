@@ -53,6 +53,10 @@ constexpr Rule<ClientFlagsEvent> client_flags[] = {
 constexpr Rule<StrayEvent> strays[] = {
     {"GREETING-MAGIC", is<Kind::greeting_magic>},
     {"GREETING-STYLE", is<Kind::greeting_style>},
+    {"HARD-END-CLIENT", is<Kind::aborts_without_tls>},
+    {"STARTTLS-NO-CLEAR", is<Kind::not_over_tls>},
+    {"STARTTLS-UPGRADE", is<Kind::no_tls_handshake>},
+    {"TLS-FAILED-CLIENT", is<Kind::goes_on_without_tls>},
     {"OPTION-MAGIC", is<Kind::option_magic>},
     {"OPTION-REPLY-MAGIC", is<Kind::option_reply_magic>},
     {"EXPORT-NAME-NO-ERROR", is<Kind::reply_to_export_name>},

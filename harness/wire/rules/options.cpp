@@ -98,6 +98,19 @@ constexpr Rule<OptionEvent> rules[] = {
          return when(event.option.option == Option::starttls && !event.state.fixed(),
                      "fixed newstyle was not agreed");
      }},
+    {"STARTTLS-FIRST",
+     [](const OptionEvent& event) {
+         return when(event.option.option == Option::starttls && event.state.asked &&
+                         !event.state.tls_demanded,
+                     "another option came before NBD_OPT_STARTTLS");
+     },
+     recommended},
+    {"STARTTLS-BEFORE-STATE",
+     [](const OptionEvent& event) {
+         return when(event.option.option == Option::starttls && event.state.asked_for_state,
+                     "options that change state came before NBD_OPT_STARTTLS");
+     },
+     recommended},
     {"INFO-LAYOUT",
      [](const OptionEvent& event) {
          return event.option.is_info() && event.malformed ? event.malformed->describe() : Wrong();

@@ -172,6 +172,40 @@ std::vector<RuleCase> handshake_cases() {
          [](C& c) { c.hello().option(Option::starttls, some_data); }},
         {"STARTTLS-FIXED", client, [](C& c) { c.hello().option(Option::starttls); },
          [](C& c) { c.greeting(3).client_flags(2).option(Option::starttls); }},
+        {"STARTTLS-FIRST", client, [](C& c) { c.hello().option(Option::starttls); },
+         [](C& c) { c.hello().option(Option::list).ack(Option::list).option(Option::starttls); }},
+        {"STARTTLS-FIRST", client,
+         [](C& c) {
+             c.hello().option(Option::info, C::ask()).reply(Option::info, Type::err_tls_reqd);
+             c.option(Option::starttls);
+         },
+         [](C& c) {
+             c.hello().option(Option::info, C::ask()).reply(Option::info, Type::err_unknown);
+             c.option(Option::starttls);
+         }},
+        {"STARTTLS-BEFORE-STATE", client,
+         [](C& c) {
+             c.hello().option(Option::starttls).reply(Option::starttls, Type::err_unsup);
+             c.agree(Option::structured_reply);
+         },
+         [](C& c) { c.hello().agree(Option::structured_reply).option(Option::starttls); }},
+        // What is right over TLS is in tls_test.cpp: the judge says there that it looks no further.
+        {"STARTTLS-NO-CLEAR", client, usual,
+         [](C& c) { c.hello().agree(Option::starttls).option(Option::list); }},
+        {"STARTTLS-NO-CLEAR", server, usual,
+         [](C& c) { c.hello().agree(Option::starttls).ack(Option::starttls); }},
+        {"STARTTLS-UPGRADE", client, usual,
+         [](C& c) {
+             c.hello().agree(Option::starttls).client({0x17, 3, 3, 0, 1, 0});
+         }},
+        {"TLS-FAILED-CLIENT", client, usual,
+         [](C& c) {
+             c.hello().agree(Option::starttls).server({0x15, 3, 3, 0, 2, 2, 40}).option(Option::list);
+         }},
+        {"HARD-END-CLIENT", client, usual,
+         [](C& c) {
+             c.hello().agree(Option::starttls).server({0x15, 3, 3, 0, 2, 2, 40}).option(Option::abort);
+         }},
         {"INFO-LAYOUT", client, usual,
          [](C& c) {
              c.hello().option(Option::go, {0, 0, 0, 9, 'd', 'i', 's', 'k', 0, 0});
