@@ -16,11 +16,6 @@ Table baseline_faults() {
                       [](const Request& request, const Conversation& told) {
                           return request.type == Command::read && !told.chunks();
                       })},
-        {"disc-unimplemented", "BASELINE-DISC", "answers NBD_EINVAL to NBD_CMD_DISC and goes on",
-         on_request(Command::disc,
-                    [](Request& request, Flow& flow) {
-                        answer(flow, failure(flow.told(), request, Error::inval));
-                    })},
     };
 }
 

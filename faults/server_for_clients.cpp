@@ -250,7 +250,7 @@ Table legal() {
                                        [](nbd::ErrorChunk& error) { error.message = format_text; });
              }
          })},
-        {"chunks-interleaved", "CHUNKS-INTERLEAVED",
+        {"chunks-alternating", "CHUNKS-INTERLEAVED",
          "begins the reply to a read before it ends the reply to another one", interleaved()},
         {"read-fails-at-its-end", "ERROR-CHUNK-FAILS", "sends all of the third read, and then an error",
          on_chunked_read([bad = BadSpot{}](const Request& request, nbd::Buffer& data, Flow& flow) mutable {

@@ -136,7 +136,6 @@ constexpr Verdict verdicts[] = {
     {"chunk-after-done", "REPLY-COOKIE"},
     {"disc-answered", "REPLY-COOKIE"},
     {"disc-refused", "REPLY-COOKIE"},
-    {"disc-unimplemented", "REPLY-COOKIE"},
     {"error-offset-first",
      "COMMAND-FLAG-REFUSED ERROR-NOT-ZERO ERROR-OFFSET-IN-REQUEST ERROR-OFFSET-LENGTH READ-PAST-END"},
     {"read-error-untold", "COMMAND-FLAG-REFUSED READ-COVERED"},

@@ -209,8 +209,11 @@ TEST(CheckSuite, SaysWhyAServerDoesNotStart) {
 TEST(CheckText, ShowsSectionsBytesAndHowToRunTheCaseAgain) {
     const Suite suite;
     const SuiteResult result = suite.run(reference("--fault write-lost"));
-    const std::string text =
-        to_text(result, suite.requirements, {false, false, "nbd-interop check --case {case} X", {}});
+    TextOptions options;
+    options.again = "nbd-interop check --case {case} X";
+    options.unseen = {"some-deviation"};
+    const std::string text = to_text(result, suite.requirements, options);
+    EXPECT_THAT(text, HasSubstr("1 listed deviations of this version did not show: some-deviation"));
     EXPECT_THAT(text, HasSubstr("Tests: 7 of 10 passed"));
     EXPECT_THAT(text, HasSubstr("READ-DATA (MUST)"));
     EXPECT_THAT(text, HasSubstr("client  request NBD_CMD_READ"));
