@@ -209,7 +209,7 @@ Table legal() {
                                       nbd::encode(nbd::InfoText{InfoType::name, flow.told().export_name})));
                  }
              }))},
-        {"shutdown-at-once", "SHUTDOWN-ABORT", "answers NBD_REP_ERR_SHUTDOWN to all options",
+        {"shutdown-from-the-start", "SHUTDOWN-ABORT", "answers NBD_REP_ERR_SHUTDOWN to all options",
          early(twist([](OptionRequest& option, Flow& flow) {
              if (option.option != nbd::Option::abort && option.option != nbd::Option::export_name) {
                  answer(flow, option_reply(option.option, OptionReplyType::err_shutdown, "closing down"));

@@ -63,8 +63,6 @@ class SelfCheck {
     void repeat(const std::vector<ListedFault>& faults);
     /// Who notices what nobody has noticed yet.
     void search(const std::vector<ListedFault>& faults);
-    /// Cases that test a statement which no fault has shown yet.
-    [[nodiscard]] std::vector<std::string> undershown() const;
 
     const Conformance& conformance_;
     const Requirements& requirements_;
@@ -259,17 +257,12 @@ void SelfCheck::search(const std::vector<ListedFault>& faults) {
     run_all("faults by all cases", std::move(by_all));
 
     // A case that noticed nothing yet has another chance with all faults, on a target that it is known to run
-    // on. Where only some faults are tried nobody asks that of it.
-    if (!options_.faults.empty()) {
+    // on. Where only some faults are tried nobody asks that of it; and it takes long.
+    if (!options_.faults.empty() || !options_.plan.empty()) {
         return;
     }
-    std::vector<std::string> again = detection_.idle_cases();
-    if (options_.plan.empty()) {
-        const std::vector<std::string> more = undershown();
-        again.insert(again.end(), more.begin(), more.end());
-    }
     std::map<const SelfTarget*, std::vector<std::string>> by_home;
-    for (const std::string& name : again) {
+    for (const std::string& name : detection_.idle_cases()) {
         if (const auto home = homes_.find(name); home != homes_.end()) {
             by_home[home->second].push_back(name);
         }
@@ -281,25 +274,6 @@ void SelfCheck::search(const std::vector<ListedFault>& faults) {
         }
     }
     run_all("idle cases", std::move(last));
-}
-
-std::vector<std::string> SelfCheck::undershown() const {
-    std::set<std::string> names;
-    for (const auto& [id, requirement] : requirements_) {
-        if (requirement.bound == Bound::client || !requirement.untestable.empty()) {
-            continue;
-        }
-        std::set<std::string> cases;
-        for (const ServerCase& made : testing(id)) {
-            cases.insert(made.name);
-        }
-        const bool shown = std::ranges::any_of(
-            detection_.faults, [&](const ListedFault& fault) { return detection_.shows(fault, id, cases); });
-        if (!shown) {
-            names.insert(cases.begin(), cases.end());
-        }
-    }
-    return {names.begin(), names.end()};
 }
 
 Detection SelfCheck::run() {

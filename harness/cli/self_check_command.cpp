@@ -110,7 +110,8 @@ int self_check_command(const CommonOptions& common, const SelfCheckOptions& opti
     const auto show = [&](std::string_view what, std::size_t done, std::size_t of) {
         progress(what, done, of);
     };
-    const unsigned jobs = std::max(2U, std::thread::hardware_concurrency());
+    // Broken programs are mostly waited for.
+    const unsigned jobs = 4 * std::max(2U, std::thread::hardware_concurrency());
     if (options.client) {
         const check::ClientSuite suite = make_client_suite(common, catalogue, workspace);
         const check::ClientSelfOptions self{

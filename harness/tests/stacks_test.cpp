@@ -226,7 +226,9 @@ TEST(StackEvidenceTest, AnswersAQuestionThatTheDraftAsks) {
 
 TEST(StackEvidenceTest, RefusesToCountWhatIsNotRecorded) {
     Copy copy;
-    copy->replace("evidence.yaml", "  record: qemu-img convert -c\n", "  record: qemu-img convert\n");
+    const std::string before = "[b-convert-compressed]\n  among: { knob.consent: implicit }\n";
+    copy->replace("evidence.yaml", before + "  record: qemu-img convert -c\n",
+                  before + "  record: qemu-img convert\n");
     EXPECT_THAT(
         message_of<CatalogueError>([&] { (void)StackEvidence::load(copy.path() / "evidence.yaml", load()); }),
         HasSubstr("no case of the suite"));
