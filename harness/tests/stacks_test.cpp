@@ -399,26 +399,6 @@ TEST(StackRun, ABridgeThatLosesWritesIsNoticed) {
                                Field(&Finding::message, HasSubstr("exited with 1 when it was to unmount")))));
 }
 
-TEST(StackRun, ABridgeThatDiesLeavesNoMount) {
-    Copy copy;
-    // Until the image is made the file is as long as the container.
-    const CaseResult result = run_on_a_mount(
-        with_a_bridge(copy,
-                      "\"$@\" & bridge=$!\nfile=$4\n"
-                      "while [ \"$(stat -c %s \"$file\" 2>/dev/null)\" != 1048576 ]; do sleep 0.01; kill -0 "
-                      "$bridge || exit 3; done\n"
-                      "while [ \"$(stat -c %s \"$file\" 2>/dev/null)\" = 1048576 ]; do sleep 0.01; done\n"
-                      "kill -9 $bridge\nkill -9 $$\n"),
-        "b-bridge-fill");
-    if (result.verdict == Verdict::unsupported) {
-        GTEST_SKIP() << result.reason;
-    }
-    EXPECT_THAT(
-        result.findings,
-        Contains(AllOf(Field(&Finding::verdict, Verdict::crash), Field(&Finding::party, Party::client),
-                       Field(&Finding::message, HasSubstr("SIGKILL while the export was mounted")))));
-}
-
 TEST(StackRun, WhatCannotBeHadIsUnsupportedWithTheReason) {
     const StackSuite suite = load();
     const CaseResult no_qcow2 = run_one(suite, "nbdkit", "qemu-io", "a-fill");
