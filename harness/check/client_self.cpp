@@ -3,16 +3,14 @@
 #include "harness/catalogue/glob.hpp"
 #include "harness/check/client_errand.hpp"
 #include "harness/process/errors.hpp"
+#include "harness/process/in_parallel.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <memory>
 #include <mutex>
 #include <set>
-#include <thread>
 #include <utility>
 
 namespace harness::check {
@@ -75,36 +73,11 @@ class ClientSelf {
 
 void ClientSelf::for_each(std::string_view what, std::size_t count,
                           const std::function<void(std::size_t)>& work) {
-    std::atomic<std::size_t> next{0};
-    std::size_t done = 0;
-    std::mutex mutex; // for `done` and `trouble`
-    std::exception_ptr trouble;
-    const auto loop = [&] {
-        for (std::size_t index = next++; index < count; index = next++) {
-            try {
-                work(index);
-            } catch (...) {
-                const std::scoped_lock lock(mutex);
-                trouble = std::current_exception();
-                next = count;
-                return;
-            }
-            const std::scoped_lock lock(mutex);
-            ++done;
-            if (options_.progress) {
-                options_.progress(what, done, count);
-            }
+    in_parallel(options_.jobs, count, work, [&](std::size_t done, std::size_t) {
+        if (options_.progress) {
+            options_.progress(what, done, count);
         }
-    };
-    {
-        std::vector<std::jthread> threads;
-        for (unsigned i = 0; i < std::max(1U, options_.jobs); ++i) {
-            threads.emplace_back(loop);
-        }
-    }
-    if (trouble) {
-        std::rethrow_exception(trouble);
-    }
+    });
 }
 
 bool ClientSelf::notices(const ClientCase& item, const ListedFault& fault, ErrandTrials& errand) {

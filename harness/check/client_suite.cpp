@@ -1,13 +1,13 @@
 #include "harness/check/client_suite.hpp"
 
 #include "harness/process/errors.hpp"
+#include "harness/process/in_parallel.hpp"
 #include "harness/run/judge.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <mutex>
 #include <thread>
@@ -251,44 +251,21 @@ reports::RunResult run_client_suite(const ClientSuite& suite, const std::vector<
     check_baseline(suite, book.look_up({}, true));
 
     std::vector<CaseResult> results(cases.size());
-    std::atomic<std::size_t> next{0};
-    std::mutex mutex;
-    std::size_t done = 0;
-    bool interrupted = false;
-    const auto work = [&] {
-        for (std::size_t index = next++; index < cases.size(); index = next++) {
-            try {
-                const fs::path logs = scratch / cases[index].name;
-                CaseResult& result = results[index];
-                result = run_client_case(suite, bench, book, cases[index], logs);
-                const bool dull = result.verdict == Verdict::pass || result.verdict == Verdict::unsupported;
-                if (!dull && !suite.out.empty() && fs::exists(logs)) {
-                    result.folder = (fs::path("cases") / result.id).string();
-                    fs::create_directories(suite.out / result.folder);
-                    fs::copy(logs, suite.out / result.folder,
-                             fs::copy_options::overwrite_existing | fs::copy_options::recursive);
-                }
-                remove_tree(logs);
-            } catch (const Interrupted&) {
-                const std::scoped_lock lock(mutex);
-                interrupted = true;
-                return;
-            }
-            const std::scoped_lock lock(mutex);
-            on_case(++done, results[index]);
+    const auto one = [&](std::size_t index) {
+        const fs::path logs = scratch / cases[index].name;
+        CaseResult& result = results[index];
+        result = run_client_case(suite, bench, book, cases[index], logs);
+        const bool dull = result.verdict == Verdict::pass || result.verdict == Verdict::unsupported;
+        if (!dull && !suite.out.empty() && fs::exists(logs)) {
+            result.folder = (fs::path("cases") / result.id).string();
+            fs::create_directories(suite.out / result.folder);
+            fs::copy(logs, suite.out / result.folder,
+                     fs::copy_options::overwrite_existing | fs::copy_options::recursive);
         }
+        remove_tree(logs);
     };
-    {
-        const unsigned jobs =
-            suite.jobs == 0 ? std::max(1U, std::thread::hardware_concurrency()) : suite.jobs;
-        std::vector<std::jthread> threads;
-        for (unsigned i = 0; i < jobs; ++i) {
-            threads.emplace_back(work);
-        }
-    }
-    if (interrupted) {
-        throw Interrupted();
-    }
+    in_parallel(suite.jobs == 0 ? std::thread::hardware_concurrency() : suite.jobs, cases.size(), one,
+                [&](std::size_t done, std::size_t index) { on_case(done, results[index]); });
     reports::RunResult run;
     run.suite = "check --client";
     run.cases.push_back(baseline_result(suite, book));

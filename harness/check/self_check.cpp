@@ -4,15 +4,13 @@
 #include "harness/check/server_suite.hpp"
 #include "harness/check/started_server.hpp"
 #include "harness/process/errors.hpp"
+#include "harness/process/in_parallel.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <atomic>
 #include <mutex>
-#include <optional>
-#include <thread>
 
 namespace harness::check {
 namespace {
@@ -50,7 +48,7 @@ class SelfCheck {
     Detection run();
 
   private:
-    void run_all(std::string_view what, std::vector<Task> tasks);
+    void run_all(std::string_view what, const std::vector<Task>& tasks);
     void run_task(const Task& task);
     void run_on(const Task& task, const SelfTarget& target);
     void note(const Task& task, const SelfTarget& target, const SuiteResult& result);
@@ -180,35 +178,14 @@ void SelfCheck::run_on(const Task& task, const SelfTarget& target) {
     }
 }
 
-void SelfCheck::run_all(std::string_view what, std::vector<Task> tasks) {
-    std::atomic<std::size_t> next{0};
-    std::size_t done = 0;
-    bool interrupted = false;
-    const auto work = [&] {
-        for (std::size_t index = next++; index < tasks.size(); index = next++) {
-            try {
-                run_task(tasks[index]);
-            } catch (const Interrupted&) {
-                const std::scoped_lock lock(mutex_);
-                interrupted = true;
-                return;
-            }
-            const std::scoped_lock lock(mutex_);
-            ++done;
+void SelfCheck::run_all(std::string_view what, const std::vector<Task>& tasks) {
+    in_parallel(
+        options_.jobs, tasks.size(), [&](std::size_t index) { run_task(tasks[index]); },
+        [&](std::size_t done, std::size_t) {
             if (options_.progress) {
                 options_.progress(what, done, tasks.size());
             }
-        }
-    };
-    {
-        std::vector<std::jthread> threads;
-        for (unsigned i = 0; i < std::max(1U, options_.jobs); ++i) {
-            threads.emplace_back(work);
-        }
-    }
-    if (interrupted) {
-        throw Interrupted();
-    }
+        });
 }
 
 Task SelfCheck::task_for(const ListedFault& fault, const std::vector<ServerCase>& cases) const {
@@ -231,7 +208,7 @@ void SelfCheck::repeat(const std::vector<ListedFault>& faults) {
             known.push_back({{&*target}, fault, std::move(cases)});
         }
     }
-    run_all("faults that are known to be noticed", std::move(known));
+    run_all("faults that are known to be noticed", known);
 }
 
 void SelfCheck::search(const std::vector<ListedFault>& faults) {
@@ -248,13 +225,13 @@ void SelfCheck::search(const std::vector<ListedFault>& faults) {
             by_requirement.push_back(task_for(*fault, cases));
         }
     }
-    run_all("faults by requirement", std::move(by_requirement));
+    run_all("faults by requirement", by_requirement);
 
     std::vector<Task> by_all;
     for (const ListedFault* const fault : unnoticed()) {
         by_all.push_back(task_for(*fault, conformance_.server_cases));
     }
-    run_all("faults by all cases", std::move(by_all));
+    run_all("faults by all cases", by_all);
 
     // A case that noticed nothing yet has another chance with all faults, on a target that it is known to run
     // on. Where only some faults are tried nobody asks that of it; and it takes long.
@@ -273,7 +250,7 @@ void SelfCheck::search(const std::vector<ListedFault>& faults) {
             last.push_back({{target}, &fault, named(names)});
         }
     }
-    run_all("idle cases", std::move(last));
+    run_all("idle cases", last);
 }
 
 Detection SelfCheck::run() {
@@ -296,7 +273,7 @@ Detection SelfCheck::run() {
     for (const SelfTarget& target : conformance_.targets) {
         sound.push_back({{&target}, nullptr, conformance_.server_cases});
     }
-    run_all("sound servers", std::move(sound));
+    run_all("sound servers", sound);
     for (const std::string& name : detection_.cases) {
         if (!homes_.contains(name)) {
             detection_.never_run.push_back(name);

@@ -1,12 +1,9 @@
 #include "harness/run/scheduler.hpp"
 
-#include "harness/process/errors.hpp"
-#include "harness/process/interrupt.hpp"
+#include "harness/process/in_parallel.hpp"
 #include "harness/run/fact_book.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <mutex>
 #include <thread>
 
 namespace harness {
@@ -20,32 +17,9 @@ std::vector<reports::CaseResult> run_parallel(std::size_t count, unsigned jobs,
                                               const std::function<reports::CaseResult(std::size_t)>& one,
                                               const OnCase& on_case) {
     std::vector<reports::CaseResult> results(count);
-    std::atomic<std::size_t> next{0};
-    std::mutex mutex;
-    std::size_t done = 0;
-    bool interrupted = false;
-    const auto work = [&] {
-        for (std::size_t index = next++; index < count; index = next++) {
-            try {
-                results[index] = one(index);
-            } catch (const Interrupted&) {
-                const std::scoped_lock lock(mutex);
-                interrupted = true;
-                return;
-            }
-            const std::scoped_lock lock(mutex);
-            on_case(++done, results[index]);
-        }
-    };
-    {
-        std::vector<std::jthread> threads;
-        for (unsigned i = 0; i < std::max(1U, jobs); ++i) {
-            threads.emplace_back(work);
-        }
-    }
-    if (interrupted) {
-        throw Interrupted();
-    }
+    in_parallel(
+        jobs, count, [&](std::size_t index) { results[index] = one(index); },
+        [&](std::size_t done, std::size_t index) { on_case(done, results[index]); });
     return results;
 }
 
