@@ -399,6 +399,25 @@ TEST(StackRun, ABridgeThatLosesWritesIsNoticed) {
                                Field(&Finding::message, HasSubstr("exited with 1 when it was to unmount")))));
 }
 
+TEST(StackRun, ABridgeThatDiesIsNoticed) {
+    Copy copy;
+    // Whoever mounts for the harness is deaf to SIGTERM, so that only its death ends it, and dies with the
+    // bridge as soon as the mount is there.
+    const CaseResult result = run_on_a_mount(
+        with_a_bridge(copy,
+                      "trap '' TERM\n\"$@\" & bridge=$!\n"
+                      "until grep -qF \" $4 \" /proc/mounts; do kill -0 $bridge || exit 3; sleep 0.01; done\n"
+                      "kill -9 $bridge\nkill -9 $$\n"),
+        "b-bridge-fill");
+    if (result.verdict == Verdict::unsupported) {
+        GTEST_SKIP() << result.reason;
+    }
+    EXPECT_THAT(result.findings, Contains(AllOf(Field(&Finding::verdict, Verdict::crash),
+                                                Field(&Finding::party, Party::client),
+                                                Field(&Finding::message, HasSubstr("SIGKILL")))))
+        << result.reason;
+}
+
 TEST(StackRun, WhatCannotBeHadIsUnsupportedWithTheReason) {
     const StackSuite suite = load();
     const CaseResult no_qcow2 = run_one(suite, "nbdkit", "qemu-io", "a-fill");
