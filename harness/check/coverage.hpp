@@ -23,8 +23,4 @@ namespace harness::check {
                                              const Conformance& conformance, const Detection& detection,
                                              Bound side = Bound::server);
 
-/// The statements for servers that a sighting shows to have a case which fails where they are broken.
-[[nodiscard]] std::set<std::string> shown_by(const Sighting& sighting, const Requirements& requirements,
-                                             const Conformance& conformance, const Detection& detection);
-
 } // namespace harness::check

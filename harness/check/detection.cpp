@@ -11,6 +11,9 @@ void Detection::add(Sighting sighting) {
         for (const std::string& requirement : sighting.broken) {
             by.insert("wire-" + requirement);
         }
+        if (sighting.broken.empty()) {
+            by.insert("(it cannot be spoken to)");
+        }
     } else {
         by.insert(sighting.made);
         busy_.insert(sighting.made);

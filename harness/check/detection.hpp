@@ -17,7 +17,8 @@ struct Sighting {
     std::string on;               ///< the configuration of the server, or what the client was told to do
     std::string made;             ///< the case
     std::set<std::string> broken; ///< requirements that were found broken
-    /// True if the case itself passed: the wire judge saw it meanwhile.
+    /// True if the case itself passed: the wire judge saw it meanwhile. With nothing broken: the suite could
+    /// not even begin.
     bool aside = false;
 };
 

@@ -33,6 +33,15 @@ TEST(Detection, TellsWhatNobodyNoticedAndWhoNoticedNothing) {
     EXPECT_THAT(detection.noticed("c"), IsEmpty());
 }
 
+TEST(Detection, AServerThatCannotBeSpokenToIsNoticed) {
+    Detection detection = three_faults();
+    detection.add({"a", "plain", "one", {}, true});
+
+    EXPECT_THAT(detection.unnoticed_faults(), ElementsAre("b", "c"));
+    EXPECT_THAT(detection.noticed("a"), ElementsAre("(it cannot be spoken to)"));
+    EXPECT_THAT(detection.idle_cases(), ElementsAre("one", "two", "three"));
+}
+
 TEST(Detection, AStatementIsShownByWhatWasBlamedOrByACaseThatTestsIt) {
     Detection detection = three_faults();
     detection.add({"a", "plain", "one", {"RULE-X"}, false});
