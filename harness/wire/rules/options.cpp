@@ -49,6 +49,15 @@ Wrong bad_string(const OpenOption& option, std::string_view what, const Bad& bad
     return wrong;
 }
 
+/// An option is sent again that has settled something already. NBD_OPT_SET_META_CONTEXT may be: it replaces
+/// what was selected.
+Wrong settled_already(const OptionEvent& event) {
+    const Option option = event.option.option;
+    const bool again = (option == Option::structured_reply && event.state.structured) ||
+                       (option == Option::extended_headers && event.state.extended);
+    return again ? fmt::format("{} has been granted before", nbd::name(option)) : Wrong();
+}
+
 /// Another message than an option to end the session follows NBD_REP_ERR_SHUTDOWN.
 Wrong goes_on_after_shutdown(const OptionEvent& event) {
     return when(event.state.told_to_stop && event.option.option != Option::abort,
@@ -68,6 +77,7 @@ constexpr Rule<OptionEvent> rules[] = {
          return when(!fixed && event.option.option != Option::export_name,
                      "the server does not speak fixed newstyle");
      }},
+    {"OPTION-ONCE", settled_already, recommended},
     {"STRING-NO-NUL",
      [](const OptionEvent& event) { return bad_string(event.option, "has a NUL in it", has_nul); }},
     {"STRING-UTF8",

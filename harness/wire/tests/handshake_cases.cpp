@@ -183,6 +183,12 @@ std::vector<RuleCase> handshake_cases() {
              c.hello().option(Option::info, C::ask()).reply(Option::info, Type::err_unknown);
              c.option(Option::starttls);
          }},
+        {"OPTION-ONCE", client,
+         [](C& c) {
+             c.hello().option(Option::structured_reply).reply(Option::structured_reply, Type::err_policy);
+             c.agree(Option::structured_reply);
+         },
+         [](C& c) { c.hello().agree(Option::structured_reply).option(Option::structured_reply); }},
         {"STARTTLS-BEFORE-STATE", client,
          [](C& c) {
              c.hello().option(Option::starttls).reply(Option::starttls, Type::err_unsup);
