@@ -248,6 +248,8 @@ Detection ClientSelf::run() {
     // Where only some faults are tried nobody asks of a case that it notices one.
     if (options_.faults.empty()) {
         note_unsound();
+    }
+    if (options_.faults.empty() && options_.search) {
         std::vector<const ClientCase*> idle;
         for (const std::string& name : detection_.idle_cases()) {
             idle.push_back(&*std::ranges::find(conformance_.client_cases, name, &ClientCase::name));

@@ -41,6 +41,8 @@ class Detection {
 
     [[nodiscard]] std::vector<std::string> unnoticed_faults() const;
     [[nodiscard]] std::vector<std::string> idle_cases() const;
+    /// True if the case noticed some fault.
+    [[nodiscard]] bool busy(const std::string& name) const { return busy_.contains(name); }
     /// True if the fault made a case fail for the requirement: it was found broken, or it is the one that the
     /// fault breaks and one of `testing_cases`, which test it, noticed the fault.
     [[nodiscard]] bool shows(const ListedFault& fault, const std::string& requirement,

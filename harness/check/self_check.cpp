@@ -30,6 +30,7 @@ struct Task {
     std::vector<const SelfTarget*> targets; ///< with a fault only until a case notices it
     const ListedFault* fault = nullptr;     ///< null: sound
     std::vector<ServerCase> cases;
+    bool idle_only = false; ///< leave out cases that have noticed some fault by now
 };
 
 std::string quoted(const std::string& word) {
@@ -61,6 +62,10 @@ class SelfCheck {
     void repeat(const std::vector<ListedFault>& faults);
     /// Who notices what nobody has noticed yet.
     void search(const std::vector<ListedFault>& faults);
+    /// What cases that noticed nothing yet make of all faults, on a target that they are known to run on:
+    /// first of those that break what they test, then of those that most cases notice.
+    void wake(const std::vector<ListedFault>& faults);
+    [[nodiscard]] std::vector<ServerCase> still_idle(std::vector<ServerCase> cases);
 
     const Conformance& conformance_;
     const Requirements& requirements_;
@@ -134,7 +139,20 @@ bool SelfCheck::noticed(const ListedFault& fault) {
     return !detection_.noticed(fault.name).empty();
 }
 
-void SelfCheck::run_task(const Task& task) {
+std::vector<ServerCase> SelfCheck::still_idle(std::vector<ServerCase> cases) {
+    const std::scoped_lock lock(mutex_);
+    std::erase_if(cases, [&](const ServerCase& made) { return detection_.busy(made.name); });
+    return cases;
+}
+
+void SelfCheck::run_task(const Task& given) {
+    Task task = given;
+    if (task.idle_only) {
+        task.cases = still_idle(std::move(task.cases));
+        if (task.cases.empty()) {
+            return;
+        }
+    }
     const bool known = task.fault != nullptr && noticed(*task.fault);
     for (const SelfTarget* target : task.targets) {
         run_on(task, *target);
@@ -233,24 +251,41 @@ void SelfCheck::search(const std::vector<ListedFault>& faults) {
     }
     run_all("faults by all cases", by_all);
 
-    // A case that noticed nothing yet has another chance with all faults, on a target that it is known to run
-    // on. Where only some faults are tried nobody asks that of it; and it takes long.
-    if (!options_.faults.empty() || !options_.plan.empty()) {
-        return;
+    // Where only some faults are tried nobody asks of a case that it notices one.
+    if (options_.faults.empty() && options_.search) {
+        wake(faults);
     }
+}
+
+void SelfCheck::wake(const std::vector<ListedFault>& faults) {
     std::map<const SelfTarget*, std::vector<std::string>> by_home;
     for (const std::string& name : detection_.idle_cases()) {
         if (const auto home = homes_.find(name); home != homes_.end()) {
             by_home[home->second].push_back(name);
         }
     }
-    std::vector<Task> last;
-    for (const auto& [target, names] : by_home) {
-        for (const ListedFault& fault : faults) {
-            last.push_back({{target}, &fault, named(names)});
+    std::vector<std::pair<std::size_t, const ListedFault*>> ranked;
+    for (const ListedFault& fault : faults) {
+        ranked.emplace_back(detection_.noticed(fault.name).size(), &fault);
+    }
+    std::ranges::stable_sort(ranked, std::ranges::greater{}, [](const auto& entry) { return entry.first; });
+
+    std::vector<Task> related;
+    std::vector<Task> all;
+    for (const auto& [times, fault] : ranked) {
+        for (const auto& [target, names] : by_home) {
+            std::vector<ServerCase> cases = named(names);
+            all.push_back({{target}, fault, cases, true});
+            std::erase_if(cases, [&](const ServerCase& made) {
+                return !made.requirements().contains(fault->requirement);
+            });
+            if (!cases.empty()) {
+                related.push_back({{target}, fault, std::move(cases), true});
+            }
         }
     }
-    run_all("idle cases", last);
+    run_all("idle cases by requirement", related);
+    run_all("idle cases by all faults", all);
 }
 
 Detection SelfCheck::run() {

@@ -86,7 +86,7 @@ struct SelfCheckOptions {
     std::vector<std::string> faults; ///< globs; none: all
     bool verbose = false;            ///< prints the table
     std::filesystem::path coverage;  ///< the table of statements, as Markdown; empty: none
-    bool search = false;             ///< find out anew who notices what
+    bool search = false;             ///< also search for what the plan does not know
     std::filesystem::path plan; ///< who notices what, for scenarios/conformance/detection.yaml; empty: none
 };
 int self_check_command(const CommonOptions& common, const SelfCheckOptions& options);

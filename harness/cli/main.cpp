@@ -130,10 +130,10 @@ Examples:
         ->type_name("GLOB")
         ->needs(self_flag);
     command
-        ->add_flag(
-            "--search", self_options.search,
-            "With --self: find out anew which case notices which fault, in minutes, instead of trying what "
-            "scenarios/conformance/detection.yaml knows")
+        ->add_flag("--search", self_options.search,
+                   "With --self: search, in minutes, for faults and cases of which "
+                   "scenarios/conformance/detection.yaml "
+                   "does not know yet who notices what")
         ->needs(self_flag);
     command
         ->add_option(

@@ -114,9 +114,8 @@ int self_check_command(const CommonOptions& common, const SelfCheckOptions& opti
     const unsigned jobs = 4 * std::max(2U, std::thread::hardware_concurrency());
     if (options.client) {
         const check::ClientSuite suite = make_client_suite(common, catalogue, workspace);
-        const check::ClientSelfOptions self{
-            options.faults, jobs,
-            options.search ? std::vector<check::PlannedTrial>{} : conformance.plan.clients, show};
+        const check::ClientSelfOptions self{options.faults, jobs, conformance.plan.clients, options.search,
+                                            show};
         return conclude(options, catalogue, conformance,
                         check::check_clients_themselves(suite, conformance, self));
     }
@@ -124,9 +123,8 @@ int self_check_command(const CommonOptions& common, const SelfCheckOptions& opti
     self.server = common.programs / "nbd-resize-server";
     self.faults = options.faults;
     self.jobs = jobs;
-    if (!options.search) {
-        self.plan = conformance.plan.servers;
-    }
+    self.plan = conformance.plan.servers;
+    self.search = options.search;
     self.progress = show;
     return conclude(options, catalogue, conformance,
                     check::check_servers(conformance, catalogue.requirements, workspace, self));
