@@ -88,8 +88,6 @@ Table writing() {
                       [](const Request& request, const Conversation& /*told*/) {
                           return request.type == Command::flush && (request.flags & ask::fua) != 0;
                       })},
-        {"fua-ignored", "FUA-DURABLE", "does not care for NBD_CMD_FLAG_FUA",
-         twist([](Request& request) { request.flags &= static_cast<std::uint16_t>(~ask::fua); })},
         {"flush-ignored", "FLUSH-DURABLE", "answers NBD_CMD_FLUSH with success and does nothing",
          pretend([](const Request& request, const Conversation& /*told*/) {
              return request.type == Command::flush;

@@ -202,7 +202,7 @@ constexpr Verdict verdicts[] = {
 };
 
 /// These make a difference to what the server does, and none to what one client sees.
-constexpr std::string_view unseen[] = {"fua-ignored", "flush-ignored", "read-stale"};
+constexpr std::string_view unseen[] = {"flush-ignored", "read-stale"};
 
 std::string listed(const std::set<std::string>& names) {
     std::string all;

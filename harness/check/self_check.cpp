@@ -221,9 +221,13 @@ void SelfCheck::repeat(const std::vector<ListedFault>& faults) {
     for (const PlannedTrial& trial : options_.plan) {
         const ListedFault* const fault = find(faults, trial.fault);
         const auto target = std::ranges::find(conformance_.targets, trial.on, &SelfTarget::name);
-        auto cases = named(trial.cases);
-        if (fault != nullptr && target != conformance_.targets.end() && !cases.empty()) {
-            known.push_back({{&*target}, fault, std::move(cases)});
+        if (fault == nullptr || target == conformance_.targets.end()) {
+            continue;
+        }
+        // Each case on a server of its own: what a case has done to a broken server may keep the next one
+        // from noticing anything.
+        for (ServerCase& made : named(trial.cases)) {
+            known.push_back({{&*target}, fault, {std::move(made)}});
         }
     }
     run_all("faults that are known to be noticed", known);
