@@ -279,10 +279,6 @@ Table client_fragile_faults() {
          })},
         {"abort-on-mixed-reply", "REPLY-COMPLETE",
          "aborts when a reply that has begun with chunks ends with a simple reply", mixed_reply()},
-        {"abort-on-large-chunk", "CHUNK-PAYLOAD", "aborts at a chunk longer than the maximum payload",
-         aborts_at<Chunk>([](const Chunk& chunk, const Conversation& told) {
-             return told.block && chunk.payload.size() > sizeof(std::uint64_t) + told.block->maximum;
-         })},
         {"abort-on-far-extent", "STATUS-EXTENTS",
          "aborts at an extent that goes beyond the end of the export", aborts_at<Chunk>(beyond_end)},
         {"abort-on-wide-status", "ALLOCATION-UNKNOWN-FLAGS", "aborts at a status of more than 32 bits",

@@ -202,11 +202,6 @@ Table reads() {
                  flow.to_client(content(flow.told(), request, data));
              }
          })},
-        {"chunks-no-holes", "CONTENT-REASSEMBLED", "sends zeroes as data, never as holes",
-         on_chunked_read([](const Request& request, nbd::Buffer& data, Flow& flow) {
-             flow.to_client(data.empty() ? success(flow.told(), request)
-                                         : content(flow.told(), request, data));
-         })},
         {"df-refused-over-64k", "READ-RETRY-SMALLER",
          "answers NBD_EOVERFLOW to reads with NBD_CMD_FLAG_DF of more than 65536 bytes",
          refuse_sound(Error::overflow,

@@ -88,6 +88,13 @@ Table chunks() {
              chunk.payload = nbd::encode(nbd::ErrorChunk{error_of(chunk), "no"});
              chunk.payload[4] = 0x0c;
          })},
+        {"error-unknown-overruns", "ERROR-LAYOUT",
+         "sends errors in chunks of an unknown type that have no room for the message that they announce",
+         on_error_chunk([](Chunk& chunk, const Request& /*request*/, Flow& /*flow*/) {
+             chunk.type = ChunkType{nbd::chunk_error_bit + 99};
+             chunk.payload = nbd::encode(nbd::ErrorChunk{error_of(chunk), "no"});
+             chunk.payload[4] = 0x0c;
+         })},
         {"error-message-swapped", "ERROR-LENGTH",
          "sends the length of an error's message in another order of bytes",
          on_error_chunk([](Chunk& chunk, const Request& /*request*/, Flow& /*flow*/) {

@@ -2,6 +2,7 @@
 
 #include "faults/edit.hpp"
 #include "faults/tables.hpp"
+#include "protocol/resize.hpp"
 
 namespace faults {
 
@@ -17,6 +18,42 @@ constexpr std::uint64_t size_bit = std::uint64_t{4} << 20;
 
 bool changes_size(const Request& request) {
     return request.type == Command::resize && (request.flags & (ask::query | ask::notify | ask::cancel)) == 0;
+}
+
+/// Nobody takes so many notifications at once for anything but a flood.
+constexpr int flood = 20000;
+
+/// The first chunk of a subscription without a limit, until the client asks for something else.
+struct Flood {
+    std::optional<Chunk> subscribed;
+};
+
+/// Tells of changes of the size without end, as it were, before anything else is answered to a client that
+/// has subscribed.
+Recipe floods() {
+    return twist_with(
+        Flood{},
+        [](Flood& state, Chunk& chunk, Flow& flow) {
+            const auto request = flow.told().request(chunk.cookie);
+            if (chunk.type == nbd::ChunkType::resize && !chunk.done() && request &&
+                (request->flags & ask::notify) != 0 && request->length == 0 && !state.subscribed) {
+                state.subscribed = chunk;
+            }
+        },
+        [](Flood& state, Request& request, Flow& flow) {
+            if (!state.subscribed || request.type == Command::disc) {
+                return;
+            }
+            Chunk chunk = *state.subscribed;
+            const auto told = payload_as<nbd::ResizeChunk>(chunk.payload);
+            for (int i = 0; told && i < flood; ++i) {
+                // There and back again.
+                const std::uint64_t size = told->size + (i % 2 == 0 ? size_bit : 0);
+                chunk.payload = nbd::encode(nbd::ResizeChunk{size, nbd::resize_flag::external});
+                flow.to_client(chunk);
+            }
+            state.subscribed.reset();
+        });
 }
 
 bool is_changing(const Conversation& told) {
@@ -54,6 +91,10 @@ Table resize_faults() {
                             answer(flow, failure(flow.told(), request, nbd::Error::perm));
                         }
                     })},
+        {"notifications-flood", "RZ-NOTE-6",
+         "tells clients that have subscribed without a limit of twenty thousand changes that there were not, "
+         "before it answers anything else",
+         floods()},
         {"resize-forgets-requests", "RZ-PLAIN-10",
          "does not answer requests beyond the end that come while the size changes",
          twist([](Request& request, Flow& flow) {

@@ -293,6 +293,7 @@ void Connection::bear_notifications() {
         return;
     }
     if (!rate_.allows(all - borne_, Clock::now())) {
+        say_farewell();
         throw Failure(FailureKind::connection, ECONNABORTED,
                       fmt::format("the server floods this client with notifications of its size, {} so far: "
                                   "more than {} a second are not borne, so the connection was ended",
@@ -306,13 +307,21 @@ void Connection::leave_shutdown() {
     if (!transmission_->shutdown_seen() || transmission_->in_flight() > 0 || disconnecting_) {
         return;
     }
+    say_farewell();
+    end(Failure(FailureKind::connection, ESHUTDOWN,
+                "the server is shutting down (NBD_ESHUTDOWN), so the connection was ended"));
+}
+
+void Connection::say_farewell() {
+    queue_disconnect();
+    send_some();
+}
+
+void Connection::queue_disconnect() {
     disconnecting_ = true;
     Outgoing out;
     transmission_->encode_disconnect(out.head);
     outgoing_.push_back(std::move(out));
-    send_some();
-    end(Failure(FailureKind::connection, ESHUTDOWN,
-                "the server is shutting down (NBD_ESHUTDOWN), so the connection was ended"));
 }
 
 void Connection::note(const Completion& completion) const {
@@ -405,10 +414,7 @@ void Connection::disconnect() {
         return;
     }
     check_alive();
-    disconnecting_ = true;
-    Outgoing out;
-    transmission_->encode_disconnect(out.head);
-    outgoing_.push_back(std::move(out));
+    queue_disconnect();
     pump_until([&] { return outgoing_.empty() || ended_; }, "the server to take NBD_CMD_DISC");
     // Some servers (nbdkit 1.42) close only when they read the end of the stream, which may come with it.
     socket_.finish_sending();

@@ -155,6 +155,9 @@ class Connection {
     void end(Failure why);
     void note(const Completion& completion) const;
     void leave_shutdown();
+    /// Sends NBD_CMD_DISC as far as the socket takes it at once; the caller ends the connection.
+    void say_farewell();
+    void queue_disconnect();
 
     Options options_;
     ExportInfo info_;

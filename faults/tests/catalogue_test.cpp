@@ -204,6 +204,14 @@ constexpr Verdict verdicts[] = {
 /// These make a difference to what the server does, and none to what one client sees.
 constexpr std::string_view unseen[] = {"flush-ignored", "read-stale"};
 
+/// These need an export that changes its size, which these conversations have not: `nbd-interop check --self`
+/// is where they have to be noticed.
+constexpr std::string_view resizable_only[] = {"notifications-flood"};
+
+bool among(std::string_view name, std::span<const std::string_view> names) {
+    return std::ranges::find(names, name) != names.end();
+}
+
 std::string listed(const std::set<std::string>& names) {
     std::string all;
     for (const std::string& name : names) {
@@ -278,8 +286,11 @@ using Faulty = OfServers;
 TEST_P(Faulty, shows_and_breaks_what_it_says) {
     const Fault& fault = *GetParam();
     const Outcome outcome = outcome_of(fault);
-    const bool may_hide = std::ranges::find(unseen, fault.name) != std::end(unseen);
-    EXPECT_TRUE(outcome.shows || (may_hide && outcome.works));
+    if (among(fault.name, resizable_only)) {
+        EXPECT_FALSE(outcome.shows || outcome.works);
+        return;
+    }
+    EXPECT_TRUE(outcome.shows || (among(fault.name, unseen) && outcome.works));
     EXPECT_EQ(listed(outcome.broken), expected(fault, true)) << outcome.explained;
 }
 INSTANTIATE_TEST_SUITE_P(Server, Faulty, ::testing::ValuesIn(pointers(server_faults())), test_name);

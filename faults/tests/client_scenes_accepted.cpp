@@ -156,6 +156,12 @@ std::vector<Scene> replies() {
          before_last([](const Conversation& told, const Request& request) {
              return chunk(told, request, unknown_error, nbd::encode(nbd::ErrorChunk{}), false);
          })},
+        {"accept-unknown-error-overrun", talk::read,
+         before_last([](const Conversation& told, const Request& request) {
+             nbd::Buffer payload = nbd::encode(nbd::ErrorChunk{});
+             payload[5] = 1;
+             return chunk(told, request, unknown_error, payload, false);
+         })},
         {"accept-error-zero", talk::read, before_last([](const Conversation& told, const Request& request) {
              return error_chunk(told, request, nbd::Error::none, false);
          })},

@@ -130,9 +130,6 @@ std::vector<Scene> replies() {
              flow.to_client(Reply{nbd::simple_reply_magic, nbd::Error::none, chunk.cookie});
          }),
          usual(Replies::structured)},
-        {"abort-on-large-chunk", talk::read,
-         telling<nbd::InfoBlockSize>(InfoType::block_size,
-                                     [](nbd::InfoBlockSize& block) { block.maximum = block.preferred; })},
         {"abort-on-far-extent", talk::status, with_extent({std::uint64_t{1} << 40, 0})},
         {"abort-on-wide-status", talk::status, with_extent({512, std::uint64_t{1} << 40})},
     };

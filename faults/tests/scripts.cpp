@@ -370,6 +370,15 @@ void asks_for_resize(Stage& stage) {
     asking.leave();
 }
 
+/// Wants to know nothing but what every server tells.
+void incurious(Stage& stage) {
+    hello(stage);
+    stage.say(info(Option::go, "disk", {}));
+    Asking asking(stage);
+    asking.all({{Command::read, 0, 512}});
+    asking.leave();
+}
+
 void both_styles(Stage& stage) {
     hello(stage);
     stage.say(option(Option::extended_headers)).say(option(Option::structured_reply)).say(info(Option::go));
@@ -519,6 +528,7 @@ const std::vector<Script>& scripts() {
         {"default export", usual, default_export},
         {"carefree", usual, carefree},
         {"no block sizes", no_sizes, simple_and_hard},
+        {"no block sizes asked for", no_sizes, incurious},
         {"provoke simple", usual, provoke_simple},
         {"provoke structured", usual, provoke_structured},
         {"status unselected", usual, status_unselected},

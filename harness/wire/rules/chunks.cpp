@@ -300,6 +300,13 @@ constexpr Rule<ChunkEvent> chunk_table[] = {
                     ? unknown_bits("status flags", event.status->reserved_bits, largest_extended_context)
                     : Wrong();
      }},
+    {"ERROR-LAYOUT",
+     [](const ChunkEvent& event) {
+         const bool other_error = nbd::is_error(event.chunk.type) && !event.is(ChunkType::error) &&
+                                  !event.is(ChunkType::error_offset);
+         return when(other_error && (event.chunk.length < shortest_error || event.malformed),
+                     "there is no room for the message that is announced");
+     }},
     {"ERROR-LENGTH",
      [](const ChunkEvent& event) {
          return wrong_length(event, ChunkType::error,

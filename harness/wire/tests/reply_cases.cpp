@@ -12,6 +12,7 @@ namespace asked = nbd::command_flag;
 namespace has = nbd::transmission_flag;
 
 constexpr Side server = Side::server;
+constexpr ChunkType unknown_error{nbd::chunk_error_bit + 99};
 constexpr std::uint64_t kib = 1024;
 constexpr std::uint64_t mib = 1024 * kib;
 
@@ -262,6 +263,15 @@ std::vector<RuleCase> reply_cases() {
          [](C& c) {
              mapping_extended(c).status_ext(1, {{8192, std::uint64_t{1} << 32}});
          }},
+        {"ERROR-LAYOUT", server,
+         [](C& c) {
+             reading(c).chunk(unknown_error, true, {0, 0, 0, 5, 0, 3, 'b', 'a', 'd', 'x'});
+         },
+         [](C& c) {
+             reading(c).chunk(unknown_error, true, {0, 0, 0, 5, 0, 4, 'b', 'a', 'd'});
+         }},
+        {"ERROR-LAYOUT", server, read_failed,
+         [](C& c) { reading(c).chunk(unknown_error, true, words({5})); }},
         {"ERROR-LENGTH", server, read_failed,
          [](C& c) { reading(c).chunk(ChunkType::error, true, words({5})); }},
         {"ERROR-LENGTH", server, read_failed,
