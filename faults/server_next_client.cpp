@@ -24,14 +24,26 @@ constexpr std::chrono::milliseconds held_back{50};
 /// What the connections of a server have in common: a client has left in a way that the server does not bear.
 using Upset = std::shared_ptr<std::atomic<bool>>;
 
-/// The next client is hung up on once it says something; those behind it are served.
+/// For it to be known how the client before has left, which another thread sees.
+constexpr std::chrono::milliseconds settled{100};
+
+/// The next client is hung up on instead of being answered; those behind it are served.
 Recipe upset_by(const Upset& upset, Recipe leaving) {
-    return both(early(twist([upset](OptionRequest& /*option*/, Flow& flow) {
-                    if (upset->exchange(false)) {
-                        flow.hang_up();
-                    }
-                })),
-                std::move(leaving));
+    return both(
+        early(twist_with(
+            false,
+            [](bool& /*gone*/, OptionRequest& /*option*/, Flow& flow) {
+                if (flow.told().options == 1) {
+                    flow.pause(Side::server, settled);
+                }
+            },
+            [upset](bool& gone, OptionReply& /*reply*/, Flow& flow) {
+                if (!gone && upset->exchange(false)) {
+                    flow.hang_up();
+                }
+            },
+            [](bool& gone, Ended ended, Flow& /*flow*/) { gone = gone || ended.who == Side::client; })),
+        std::move(leaving));
 }
 
 /// Clients that leave before they are let in, without NBD_OPT_ABORT, or have sent requests by then.

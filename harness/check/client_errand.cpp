@@ -13,7 +13,9 @@ using reports::CaseResult;
 using reports::Verdict;
 
 /// For a broken client to end. The sound one ends within a small part of that.
-constexpr std::chrono::milliseconds broken_limit = 4000ms;
+constexpr std::chrono::milliseconds broken_limit = 1500ms;
+/// The same once more, for machines that are busy.
+constexpr std::chrono::milliseconds patient_limit = 4000ms;
 /// The same where waiting is no failure.
 constexpr std::chrono::milliseconds waiting_limit = 1500ms;
 
@@ -72,8 +74,7 @@ std::optional<Sighting> ErrandTrials::look(const ClientCase& item, const std::st
     ClientRun run =
         bench.meet(item.server, item.uri, item.name, logs, item.may_wait ? waiting_limit : broken_limit);
     if (run.timed_out && !item.may_wait) {
-        // Rather twice than on a machine that is busy.
-        run = bench.meet(item.server, item.uri, item.name, logs, 2 * broken_limit);
+        run = bench.meet(item.server, item.uri, item.name, logs, patient_limit);
     }
     remove_tree(logs);
     const ListedFault* const server_fault = find(suite_.faults, item.server.fault);
@@ -84,7 +85,7 @@ std::optional<Sighting> ErrandTrials::look(const ClientCase& item, const std::st
     if (!is_trouble(result)) {
         return std::nullopt;
     }
-    Sighting sighting{fault, errand_.name, item.name, {}, false};
+    Sighting sighting{fault, errand_.name, item.name, {}, false, true};
     for (const reports::Finding& finding : result.findings) {
         if (!finding.requirement.empty()) {
             sighting.broken.insert(finding.requirement);

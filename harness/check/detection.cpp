@@ -27,6 +27,17 @@ std::set<std::string> Detection::noticed(const std::string& fault) const {
     return found == noticed_.end() ? std::set<std::string>{} : found->second;
 }
 
+bool Detection::noticed_by(const std::string& fault, const std::string& made) const {
+    return std::ranges::any_of(sightings_, [&](const Sighting& sighting) {
+        return sighting.fault == fault && sighting.made == made;
+    });
+}
+
+bool Detection::noticed_alone(const std::string& fault) const {
+    return std::ranges::any_of(
+        sightings_, [&](const Sighting& sighting) { return sighting.fault == fault && sighting.alone; });
+}
+
 std::vector<std::string> Detection::unnoticed_faults() const {
     std::vector<std::string> names;
     for (const ListedFault& fault : faults) {

@@ -20,6 +20,7 @@ struct Sighting {
     /// True if the case itself passed: the wire judge saw it meanwhile. With nothing broken: the suite could
     /// not even begin.
     bool aside = false;
+    bool alone = false; ///< no other case had spoken to this server before
 };
 
 /// What the cases made of the faults.
@@ -38,6 +39,11 @@ class Detection {
     [[nodiscard]] const std::vector<Sighting>& sightings() const { return sightings_; }
     /// The cases that noticed the fault, and "wire-REQUIREMENT" for what the wire judge alone saw.
     [[nodiscard]] std::set<std::string> noticed(const std::string& fault) const;
+
+    /// True if the case noticed the fault, or the wire judge did so in this case.
+    [[nodiscard]] bool noticed_by(const std::string& fault, const std::string& made) const;
+    /// True if a case noticed the fault on a server to which no other case had spoken before.
+    [[nodiscard]] bool noticed_alone(const std::string& fault) const;
 
     [[nodiscard]] std::vector<std::string> unnoticed_faults() const;
     [[nodiscard]] std::vector<std::string> idle_cases() const;

@@ -71,22 +71,27 @@ std::string plan_text(const DetectionPlan& plan) {
 
 std::vector<PlannedTrial> thin_out(const Detection& detection,
                                    const std::function<std::set<std::string>(const Sighting&)>& shown) {
-    std::vector<std::pair<const Sighting*, std::set<std::string>>> left;
-    for (const Sighting& sighting : detection.sightings()) {
-        left.emplace_back(&sighting, merits(sighting, shown));
-    }
     std::set<std::string> done;
     std::map<std::pair<std::string, std::string>, std::set<std::string>> chosen;
-    while (!left.empty()) {
-        for (auto& [sighting, merit] : left) {
-            std::erase_if(merit, [&](const std::string& one) { return done.contains(one); });
+    // Trials are repeated by themselves: what was seen in company only is chosen last.
+    for (const bool alone : {true, false}) {
+        std::vector<std::pair<const Sighting*, std::set<std::string>>> left;
+        for (const Sighting& sighting : detection.sightings()) {
+            if (sighting.alone == alone) {
+                left.emplace_back(&sighting, merits(sighting, shown));
+            }
         }
-        std::erase_if(left, [](const auto& entry) { return entry.second.empty(); });
-        const auto best =
-            std::ranges::max_element(left, {}, [](const auto& entry) { return entry.second.size(); });
-        if (best != left.end()) {
-            chosen[{best->first->fault, best->first->on}].insert(best->first->made);
-            done.insert(best->second.begin(), best->second.end());
+        while (!left.empty()) {
+            for (auto& [sighting, merit] : left) {
+                std::erase_if(merit, [&](const std::string& one) { return done.contains(one); });
+            }
+            std::erase_if(left, [](const auto& entry) { return entry.second.empty(); });
+            const auto best =
+                std::ranges::max_element(left, {}, [](const auto& entry) { return entry.second.size(); });
+            if (best != left.end()) {
+                chosen[{best->first->fault, best->first->on}].insert(best->first->made);
+                done.insert(best->second.begin(), best->second.end());
+            }
         }
     }
     std::vector<PlannedTrial> trials;

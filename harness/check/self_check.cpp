@@ -25,12 +25,16 @@ constexpr auto faulty_patience = 1000ms;
 /// After so many cases in which a faulty server did not answer, it is known well enough.
 constexpr std::size_t enough_late = 2;
 
+/// How often a case is given the chance to notice what it is known to notice: some faults run a race with it.
+constexpr int most_repetitions = 3;
+
 /// Some cases on one target after the other, with a fault or without.
 struct Task {
     std::vector<const SelfTarget*> targets; ///< with a fault only until a case notices it
     const ListedFault* fault = nullptr;     ///< null: sound
     std::vector<ServerCase> cases;
-    bool idle_only = false; ///< leave out cases that have noticed some fault by now
+    /// All cases, or only those that have noticed no fault by now, or one that is known to notice the fault.
+    enum class Kind { all, idle, known } kind = Kind::all;
 };
 
 std::string quoted(const std::string& word) {
@@ -54,6 +58,8 @@ class SelfCheck {
     void run_on(const Task& task, const SelfTarget& target);
     void note(const Task& task, const SelfTarget& target, const SuiteResult& result);
     [[nodiscard]] bool noticed(const ListedFault& fault);
+    /// True if the first case of the task has noticed the fault.
+    [[nodiscard]] bool sighted(const Task& task);
     [[nodiscard]] std::vector<ServerCase> testing(const std::string& requirement) const;
     [[nodiscard]] std::vector<ServerCase> named(const std::vector<std::string>& names) const;
     /// On all targets that are made for such faults, until somebody notices.
@@ -62,6 +68,8 @@ class SelfCheck {
     void repeat(const std::vector<ListedFault>& faults);
     /// Who notices what nobody has noticed yet.
     void search(const std::vector<ListedFault>& faults);
+    /// In a search: whether cases that noticed a fault behind others do so by themselves, as a plan has them.
+    void confirm(const std::vector<ListedFault>& faults);
     /// What cases that noticed nothing yet make of all faults, on a target that they are known to run on:
     /// first of those that break what they test, then of those that most cases notice.
     void wake(const std::vector<ListedFault>& faults);
@@ -122,7 +130,7 @@ void SelfCheck::note(const Task& task, const SelfTarget& target, const SuiteResu
                                                      item.findings.front().requirement));
             continue;
         }
-        Sighting sighting{task.fault->name, target.name, name, {}, false};
+        Sighting sighting{task.fault->name, target.name, name, {}, false, task.cases.size() == 1};
         if (const auto aside = asides.find(name); aside != asides.end()) {
             sighting.made = aside->second;
             sighting.aside = true;
@@ -139,6 +147,11 @@ bool SelfCheck::noticed(const ListedFault& fault) {
     return !detection_.noticed(fault.name).empty();
 }
 
+bool SelfCheck::sighted(const Task& task) {
+    const std::scoped_lock lock(mutex_);
+    return detection_.noticed_by(task.fault->name, task.cases.front().name);
+}
+
 std::vector<ServerCase> SelfCheck::still_idle(std::vector<ServerCase> cases) {
     const std::scoped_lock lock(mutex_);
     std::erase_if(cases, [&](const ServerCase& made) { return detection_.busy(made.name); });
@@ -147,7 +160,13 @@ std::vector<ServerCase> SelfCheck::still_idle(std::vector<ServerCase> cases) {
 
 void SelfCheck::run_task(const Task& given) {
     Task task = given;
-    if (task.idle_only) {
+    if (task.kind == Task::Kind::known) {
+        for (int tries = 0; tries < most_repetitions && !sighted(task); ++tries) {
+            run_on(task, *task.targets.front());
+        }
+        return;
+    }
+    if (task.kind == Task::Kind::idle) {
         task.cases = still_idle(std::move(task.cases));
         if (task.cases.empty()) {
             return;
@@ -191,7 +210,7 @@ void SelfCheck::run_on(const Task& task, const SelfTarget& target) {
         if (task.fault == nullptr) {
             detection_.unsound.push_back(fmt::format("{}: {}", target.name, error.what()));
         } else {
-            detection_.add({task.fault->name, target.name, task.cases.front().name, {}, true});
+            detection_.add({task.fault->name, target.name, task.cases.front().name, {}, true, true});
         }
     }
 }
@@ -227,38 +246,57 @@ void SelfCheck::repeat(const std::vector<ListedFault>& faults) {
         // Each case on a server of its own: what a case has done to a broken server may keep the next one
         // from noticing anything.
         for (ServerCase& made : named(trial.cases)) {
-            known.push_back({{&*target}, fault, {std::move(made)}});
+            known.push_back({{&*target}, fault, {std::move(made)}, Task::Kind::known});
         }
     }
     run_all("faults that are known to be noticed", known);
 }
 
 void SelfCheck::search(const std::vector<ListedFault>& faults) {
-    const auto unnoticed = [&] {
+    const auto open = [&] {
         std::vector<const ListedFault*> found;
-        for (const std::string& name : detection_.unnoticed_faults()) {
-            found.push_back(find(faults, name));
+        for (const ListedFault& fault : faults) {
+            if (options_.search ? !detection_.noticed_alone(fault.name)
+                                : detection_.noticed(fault.name).empty()) {
+                found.push_back(&fault);
+            }
         }
         return found;
     };
     std::vector<Task> by_requirement;
-    for (const ListedFault* const fault : unnoticed()) {
+    for (const ListedFault* const fault : open()) {
         if (auto cases = testing(fault->requirement); !cases.empty()) {
             by_requirement.push_back(task_for(*fault, cases));
         }
     }
     run_all("faults by requirement", by_requirement);
+    confirm(faults);
 
     std::vector<Task> by_all;
-    for (const ListedFault* const fault : unnoticed()) {
+    for (const ListedFault* const fault : open()) {
         by_all.push_back(task_for(*fault, conformance_.server_cases));
     }
     run_all("faults by all cases", by_all);
+    confirm(faults);
 
     // Where only some faults are tried nobody asks of a case that it notices one.
     if (options_.faults.empty() && options_.search) {
         wake(faults);
     }
+}
+
+void SelfCheck::confirm(const std::vector<ListedFault>& faults) {
+    if (!options_.search) {
+        return;
+    }
+    std::vector<Task> tasks;
+    for (const Sighting& sighting : detection_.sightings()) {
+        const auto target = std::ranges::find(conformance_.targets, sighting.on, &SelfTarget::name);
+        if (!sighting.alone && !detection_.noticed_alone(sighting.fault)) {
+            tasks.push_back({{&*target}, find(faults, sighting.fault), named({sighting.made})});
+        }
+    }
+    run_all("cases by themselves", tasks);
 }
 
 void SelfCheck::wake(const std::vector<ListedFault>& faults) {
@@ -279,12 +317,12 @@ void SelfCheck::wake(const std::vector<ListedFault>& faults) {
     for (const auto& [times, fault] : ranked) {
         for (const auto& [target, names] : by_home) {
             std::vector<ServerCase> cases = named(names);
-            all.push_back({{target}, fault, cases, true});
+            all.push_back({{target}, fault, cases, Task::Kind::idle});
             std::erase_if(cases, [&](const ServerCase& made) {
                 return !made.requirements().contains(fault->requirement);
             });
             if (!cases.empty()) {
-                related.push_back({{target}, fault, std::move(cases), true});
+                related.push_back({{target}, fault, std::move(cases), Task::Kind::idle});
             }
         }
     }

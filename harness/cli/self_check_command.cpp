@@ -111,7 +111,7 @@ int self_check_command(const CommonOptions& common, const SelfCheckOptions& opti
         progress(what, done, of);
     };
     // Broken programs are mostly waited for.
-    const unsigned jobs = 4 * std::max(2U, std::thread::hardware_concurrency());
+    const unsigned jobs = 8 * std::max(2U, std::thread::hardware_concurrency());
     if (options.client) {
         const check::ClientSuite suite = make_client_suite(common, catalogue, workspace);
         const check::ClientSelfOptions self{options.faults, jobs, conformance.plan.clients, options.search,

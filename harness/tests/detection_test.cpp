@@ -58,6 +58,34 @@ std::set<std::string> broken(const Sighting& sighting) {
     return sighting.broken;
 }
 
+TEST(Detection, TellsWhoNoticedByThemselves) {
+    Detection detection = three_faults();
+    detection.add({"a", "plain", "one", {"RULE-A"}, false, false});
+    detection.add({"b", "plain", "two", {"RULE-B"}, true, true});
+
+    EXPECT_FALSE(detection.noticed_alone("a"));
+    EXPECT_TRUE(detection.noticed_alone("b"));
+    EXPECT_TRUE(detection.noticed_by("a", "one"));
+    EXPECT_TRUE(detection.noticed_by("b", "two")); // though the case itself passed
+    EXPECT_FALSE(detection.noticed_by("a", "two"));
+    EXPECT_TRUE(detection.busy("one"));
+    EXPECT_FALSE(detection.busy("two"));
+}
+
+TEST(DetectionPlan, PrefersWhatCasesNoticeByThemselves) {
+    Detection detection = three_faults();
+    detection.add({"a", "plain", "one", {"RULE-A", "RULE-B"}, false, false});
+    detection.add({"a", "blocks", "two", {"RULE-A"}, false, true});
+
+    // The first one would show more, but is good for what the second one does not show.
+    EXPECT_THAT(thin_out(detection, broken), UnorderedElementsAre(PlannedTrial{"a", "blocks", {"two"}},
+                                                                  PlannedTrial{"a", "plain", {"one"}}));
+
+    detection.add({"a", "bare", "one", {"RULE-B"}, false, true});
+    EXPECT_THAT(thin_out(detection, broken), UnorderedElementsAre(PlannedTrial{"a", "blocks", {"two"}},
+                                                                  PlannedTrial{"a", "bare", {"one"}}));
+}
+
 TEST(DetectionPlan, IsThinAndLosesNothing) {
     Detection detection = three_faults();
     detection.add({"a", "plain", "one", {"RULE-A"}, false});
