@@ -125,13 +125,6 @@ bool belongs(ChunkType type, Command command, bool extended) {
     }
 }
 
-/// The message that an error chunk announces does not fit into it (Structured reply types).
-bool message_overruns(nbd::Bytes payload) {
-    constexpr std::size_t before_message = sizeof(std::uint32_t) + sizeof(std::uint16_t);
-    return payload.size() < before_message ||
-           payload.size() - before_message < static_cast<std::size_t>(payload[4] << 8 | payload[5]);
-}
-
 /// Ignores chunks, and takes the reply for one that has succeeded if they end it.
 template <class Ignored>
 Recipe ignoring(Ignored ignored) {
@@ -206,7 +199,8 @@ Table client_credulous_reply_faults() {
         {"accept-unknown-error-overrun", "ERROR-UNKNOWN-OVERRUN",
          "ignores error chunks of a type that it does not know and whose message does not fit into them",
          ignoring([](const Chunk& chunk, const Request& /*request*/, const Conversation& /*told*/) {
-             return !known(chunk.type) && nbd::is_error(chunk.type) && message_overruns(chunk.payload);
+             return !known(chunk.type) && nbd::is_error(chunk.type) &&
+                    !payload_as<nbd::AnyErrorChunk>(chunk.payload);
          })},
         {"accept-error-zero", "ERROR-CHUNK-FAILS", "takes an error chunk with the error 0 for a success",
          ignoring([](const Chunk& chunk, const Request& /*request*/, const Conversation& /*told*/) {

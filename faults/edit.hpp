@@ -38,6 +38,9 @@ inline void answer(Flow& flow, const Message& message) {
     return static_cast<nbd::InfoType>(nbd::detail::load_big<std::uint16_t>(reply.payload.data()));
 }
 
+/// The type of an error chunk that the specification does not have.
+inline constexpr nbd::ChunkType unknown_error_chunk{nbd::chunk_error_bit + 99};
+
 /// True for a success or an error that completes an option.
 [[nodiscard]] inline bool is_final(const OptionReply& reply) {
     return reply.type == nbd::OptionReplyType::ack || nbd::is_error(reply.type);
@@ -46,6 +49,12 @@ inline void answer(Flow& flow, const Message& message) {
 /// True for the options that name an export and ask for information about it.
 [[nodiscard]] inline bool asks_info(nbd::Option option) {
     return option == nbd::Option::info || option == nbd::Option::go;
+}
+
+/// True if NBD_OPT_INFO or NBD_OPT_GO lists this information.
+[[nodiscard]] inline bool lists(const OptionRequest& option, nbd::InfoType type) {
+    const auto request = payload_as<nbd::InfoRequest>(option.payload);
+    return request && std::ranges::find(request->requests, type) != request->requests.end();
 }
 
 /// For one option: `change(OptionRequest&, Flow&)`.

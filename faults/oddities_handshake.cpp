@@ -20,12 +20,6 @@ namespace flag = nbd::transmission_flag;
 
 namespace {
 
-/// The last NBD_OPT_INFO or NBD_OPT_GO lists this information.
-bool asked_for(const Conversation& told, InfoType type) {
-    const auto request = told.option ? payload_as<nbd::InfoRequest>(told.option->payload) : std::nullopt;
-    return request && std::ranges::find(request->requests, type) != request->requests.end();
-}
-
 constexpr std::uint32_t kib = 1024;
 
 OptionReply information(Option option, InfoType type, const std::string& text) {
@@ -261,7 +255,8 @@ Table information_replies() {
                     [](bool& told, OptionReply& reply, Flow& flow) {
                         told = told || info_type(reply) == InfoType::block_size;
                         if (asks_info(reply.option) && reply.type == OptionReplyType::ack &&
-                            !std::exchange(told, false) && !asked_for(flow.told(), InfoType::block_size)) {
+                            !std::exchange(told, false) && flow.told().option &&
+                            !lists(*flow.told().option, InfoType::block_size)) {
                             flow.to_client(option_reply(reply.option, OptionReplyType::info,
                                                         nbd::encode(nbd::InfoBlockSize{})));
                         }

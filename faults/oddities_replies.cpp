@@ -291,7 +291,7 @@ Table errors() {
         {"error-chunk-unknown", "ERROR-UNKNOWN-FAILS", "sends errors in chunks of an unknown type",
          twist([](Chunk& chunk) {
              if (chunk.type == ChunkType::error) {
-                 chunk.type = ChunkType{nbd::chunk_error_bit + 99};
+                 chunk.type = unknown_error_chunk;
                  chunk.payload.insert(chunk.payload.end(), {1, 2, 3});
              }
          })},

@@ -74,6 +74,15 @@ Table values() {
     };
 }
 
+/// Errors come in such chunks, with a message that would go on beyond their end.
+Recipe overrunning(ChunkType type) {
+    return on_error_chunk([type](Chunk& chunk, const Request& /*request*/, Flow& /*flow*/) {
+        chunk.type = type;
+        chunk.payload = nbd::encode(nbd::ErrorChunk{error_of(chunk), "no"});
+        chunk.payload[4] = 0x0c;
+    });
+}
+
 Table chunks() {
     return {
         {"error-short", "ERROR-LENGTH", "sends NBD_REPLY_TYPE_ERROR with 4 bytes",
@@ -82,19 +91,10 @@ Table chunks() {
              chunk.payload.resize(4);
          })},
         {"error-message-overruns", "ERROR-LENGTH",
-         "announces a longer message than NBD_REPLY_TYPE_ERROR has room for",
-         on_error_chunk([](Chunk& chunk, const Request& /*request*/, Flow& /*flow*/) {
-             chunk.type = ChunkType::error;
-             chunk.payload = nbd::encode(nbd::ErrorChunk{error_of(chunk), "no"});
-             chunk.payload[4] = 0x0c;
-         })},
+         "announces a longer message than NBD_REPLY_TYPE_ERROR has room for", overrunning(ChunkType::error)},
         {"error-unknown-overruns", "ERROR-LAYOUT",
          "sends errors in chunks of an unknown type that have no room for the message that they announce",
-         on_error_chunk([](Chunk& chunk, const Request& /*request*/, Flow& /*flow*/) {
-             chunk.type = ChunkType{nbd::chunk_error_bit + 99};
-             chunk.payload = nbd::encode(nbd::ErrorChunk{error_of(chunk), "no"});
-             chunk.payload[4] = 0x0c;
-         })},
+         overrunning(unknown_error_chunk)},
         {"error-message-swapped", "ERROR-LENGTH",
          "sends the length of an error's message in another order of bytes",
          on_error_chunk([](Chunk& chunk, const Request& /*request*/, Flow& /*flow*/) {

@@ -15,11 +15,6 @@ namespace {
 
 constexpr std::uint32_t kib = 1024;
 
-bool lists(const OptionRequest& option, InfoType type) {
-    const auto request = payload_as<nbd::InfoRequest>(option.payload);
-    return request && std::ranges::find(request->requests, type) != request->requests.end();
-}
-
 /// The payload of one type of information becomes so long.
 Recipe resized(InfoType type, std::size_t size) {
     return twist([type, size](OptionReply& reply) {

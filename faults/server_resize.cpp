@@ -23,28 +23,23 @@ bool changes_size(const Request& request) {
 /// Nobody takes so many notifications at once for anything but a flood.
 constexpr int flood = 20000;
 
-/// The first chunk of a subscription without a limit, until the client asks for something else.
-struct Flood {
-    std::optional<Chunk> subscribed;
-};
-
 /// Tells of changes of the size without end, as it were, before anything else is answered to a client that
 /// has subscribed.
 Recipe floods() {
     return twist_with(
-        Flood{},
-        [](Flood& state, Chunk& chunk, Flow& flow) {
+        std::optional<Chunk>{}, // the first one of a subscription without a limit
+        [](std::optional<Chunk>& subscribed, Chunk& chunk, Flow& flow) {
             const auto request = flow.told().request(chunk.cookie);
             if (chunk.type == nbd::ChunkType::resize && !chunk.done() && request &&
-                (request->flags & ask::notify) != 0 && request->length == 0 && !state.subscribed) {
-                state.subscribed = chunk;
+                (request->flags & ask::notify) != 0 && request->length == 0 && !subscribed) {
+                subscribed = chunk;
             }
         },
-        [](Flood& state, Request& request, Flow& flow) {
-            if (!state.subscribed || request.type == Command::disc) {
+        [](std::optional<Chunk>& subscribed, Request& request, Flow& flow) {
+            if (!subscribed || request.type == Command::disc) {
                 return;
             }
-            Chunk chunk = *state.subscribed;
+            Chunk chunk = *subscribed;
             const auto told = payload_as<nbd::ResizeChunk>(chunk.payload);
             for (int i = 0; told && i < flood; ++i) {
                 // There and back again.
@@ -52,7 +47,7 @@ Recipe floods() {
                 chunk.payload = nbd::encode(nbd::ResizeChunk{size, nbd::resize_flag::external});
                 flow.to_client(chunk);
             }
-            state.subscribed.reset();
+            subscribed.reset();
         });
 }
 

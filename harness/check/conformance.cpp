@@ -50,11 +50,11 @@ ClientErrand load_errand(const YamlNode& node) {
 }
 
 /// Cases with reasons.
-template <class Cases>
-std::map<std::string, std::string> load_elsewhere(const YamlNode& node, const Cases& cases) {
+std::map<std::string, std::string> load_elsewhere(const YamlNode& node,
+                                                  const std::vector<ServerCase>& cases) {
     std::map<std::string, std::string> reasons;
     for (const auto& [name, reason] : node.entries()) {
-        if (std::ranges::find(cases, name, &Cases::value_type::name) == cases.end()) {
+        if (std::ranges::find(cases, name, &ServerCase::name) == cases.end()) {
             reason.fail_at_key(fmt::format("there is no case '{}'", name));
         }
         reasons[name] = reason.text();
@@ -92,9 +92,6 @@ void load_targets(const YamlNode& document, const Requirements& requirements, Co
     });
     top.optional("elsewhere",
                  [&](const YamlNode& cases) { into.elsewhere = load_elsewhere(cases, into.server_cases); });
-    top.optional("elsewhere-clients", [&](const YamlNode& cases) {
-        into.elsewhere_clients = load_elsewhere(cases, into.client_cases);
-    });
     top.finish();
 }
 

@@ -50,8 +50,6 @@ struct Conformance {
     std::vector<ClientErrand> errands;
     /// Cases that the reference server cannot show anything about, with the reasons.
     std::map<std::string, std::string> elsewhere;
-    /// The same of cases for clients and the reference client.
-    std::map<std::string, std::string> elsewhere_clients;
     DetectionPlan plan; ///< which case is known to notice which fault
 };
 

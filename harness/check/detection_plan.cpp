@@ -64,8 +64,8 @@ DetectionPlan load_plan(const YamlNode& document) {
 std::string plan_text(const DetectionPlan& plan) {
     return "# Which cases notice which fault of the reference server and of the reference client, and where: "
            "made by\n"
-           "# `nbd-interop check --self --plan FILE` and carried out by `nbd-interop check --self`. Do not "
-           "edit.\n" +
+           "# `nbd-interop check --self --plan FILE` and carried out by `nbd-interop check --self`. Delete "
+           "lines to have them\n# found anew.\n" +
            section_text("servers", plan.servers) + section_text("clients", plan.clients);
 }
 

@@ -20,6 +20,10 @@ struct PlannedTrial {
     bool operator==(const PlannedTrial&) const = default;
 };
 
+/// How often a case is given the chance to notice what the plan says that it notices: some faults run a race
+/// with it.
+inline constexpr int most_repetitions = 3;
+
 /// For the faults of servers and for those of clients.
 struct DetectionPlan {
     std::vector<PlannedTrial> servers;

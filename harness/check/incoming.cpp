@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <utility>
-
 namespace harness::check {
 namespace {
 
@@ -32,12 +30,8 @@ nbd::Buffer part(nbd::Bytes bytes, std::size_t begin, std::size_t size) {
 /// A message and how many bytes it takes; nothing if it is not complete.
 struct Taken {
     std::optional<Incoming> message;
-    std::size_t size = 0;   ///< that are still in front of the others
-    std::size_t needed = 0; ///< of an incomplete message: how many bytes it has in the end, if that is known
+    std::size_t size = 0;
 };
-
-/// Where a payload is that long, copies of it are what a case takes most of its time for.
-constexpr std::size_t worth_moving = std::size_t{1} << 20;
 
 Taken incomplete() {
     return {};
@@ -45,18 +39,13 @@ Taken incomplete() {
 
 /// Checks that a message of `header + payload` bytes is there. `use` makes it.
 template <class Use>
-Taken with_payload(nbd::Buffer& bytes, std::size_t header, std::uint64_t payload, Use use) {
+Taken with_payload(nbd::Bytes bytes, std::size_t header, std::uint64_t payload, Use use) {
     if (payload > longest_message) {
         return {Garbage{fmt::format("a message announces {} bytes", payload)}, bytes.size()};
     }
     const std::size_t whole = header + static_cast<std::size_t>(payload);
     if (bytes.size() < whole) {
-        return {std::nullopt, 0, whole};
-    }
-    if (bytes.size() == whole && payload >= worth_moving) {
-        nbd::Buffer moved = std::exchange(bytes, {});
-        moved.erase(moved.begin(), moved.begin() + static_cast<std::ptrdiff_t>(header));
-        return {use(std::move(moved)), 0};
+        return incomplete();
     }
     return {use(part(bytes, header, static_cast<std::size_t>(payload))), whole};
 }
@@ -88,7 +77,7 @@ Taken greeting(nbd::Bytes bytes) {
     return {Greeting{false, old.handshake_flags, old.size, old.transmission_flags}, size};
 }
 
-Taken option_answer(nbd::Buffer& bytes) {
+Taken option_answer(nbd::Bytes bytes) {
     constexpr std::size_t header = nbd::wire_size<nbd::OptionReply>;
     if (bytes.size() >= 8 && number(bytes, 8) != nbd::option_reply_magic) {
         return {wrong_magic("a reply to an option", number(bytes, 8)), bytes.size()};
@@ -102,14 +91,14 @@ Taken option_answer(nbd::Buffer& bytes) {
     });
 }
 
-Taken entered(nbd::Buffer& bytes, bool no_zeroes) {
+Taken entered(nbd::Bytes bytes, bool no_zeroes) {
     constexpr std::size_t header = nbd::wire_size<nbd::ExportNameReply>;
     return with_payload(bytes, header, no_zeroes ? 0 : nbd::handshake_padding, [&](const nbd::Buffer&) {
         return ExportEntered{decoded<nbd::ExportNameReply>(bytes)};
     });
 }
 
-Taken reply(nbd::Buffer& bytes, const Reading& reading) {
+Taken reply(nbd::Bytes bytes, const Reading& reading) {
     if (bytes.size() < 4) {
         return incomplete();
     }
@@ -165,8 +154,6 @@ std::optional<Incoming> take_message(nbd::Buffer& bytes, const Reading& reading)
     }
     if (taken.message) {
         bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken.size));
-    } else {
-        bytes.reserve(taken.needed);
     }
     return std::move(taken.message);
 }

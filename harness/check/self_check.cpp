@@ -25,9 +25,6 @@ constexpr auto faulty_patience = 1000ms;
 /// After so many cases in which a faulty server did not answer, it is known well enough.
 constexpr std::size_t enough_late = 2;
 
-/// How often a case is given the chance to notice what it is known to notice: some faults run a race with it.
-constexpr int most_repetitions = 3;
-
 /// Some cases on one target after the other, with a fault or without.
 struct Task {
     std::vector<const SelfTarget*> targets; ///< with a fault only until a case notices it
@@ -158,8 +155,7 @@ std::vector<ServerCase> SelfCheck::still_idle(std::vector<ServerCase> cases) {
     return cases;
 }
 
-void SelfCheck::run_task(const Task& given) {
-    Task task = given;
+void SelfCheck::run_task(const Task& task) {
     if (task.kind == Task::Kind::known) {
         for (int tries = 0; tries < most_repetitions && !sighted(task); ++tries) {
             run_on(task, *task.targets.front());
@@ -167,10 +163,11 @@ void SelfCheck::run_task(const Task& given) {
         return;
     }
     if (task.kind == Task::Kind::idle) {
-        task.cases = still_idle(std::move(task.cases));
-        if (task.cases.empty()) {
-            return;
+        const Task left{task.targets, task.fault, still_idle(task.cases)};
+        if (!left.cases.empty()) {
+            run_on(left, *left.targets.front());
         }
+        return;
     }
     const bool known = task.fault != nullptr && noticed(*task.fault);
     for (const SelfTarget* target : task.targets) {

@@ -132,8 +132,7 @@ Examples:
     command
         ->add_flag("--search", self_options.search,
                    "With --self: search, in minutes, for faults and cases of which "
-                   "scenarios/conformance/detection.yaml "
-                   "does not know yet who notices what")
+                   "scenarios/conformance/detection.yaml does not know yet who notices what")
         ->needs(self_flag);
     command
         ->add_option(
