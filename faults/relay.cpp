@@ -3,6 +3,7 @@
 #include "faults/exchange.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -14,6 +15,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
@@ -194,9 +196,18 @@ class Relay {
     bool done(Send& send, End& end) {
         while (end.sent < send.bytes.size()) {
             const std::size_t left = send.bytes.size() - end.sent;
-            const std::size_t some = send.piece == 0 ? left : std::min(left, send.piece);
-            const ssize_t sent =
-                ::send(end.socket.get(), send.bytes.data() + end.sent, some, MSG_NOSIGNAL | MSG_DONTWAIT);
+            // What follows at once goes along, so that the other side cannot answer in between.
+            Send* const next = send.piece == 0 ? next_whole(end) : nullptr;
+            std::array<iovec, 2> parts{{{send.bytes.data() + end.sent, left}, {nullptr, 0}}};
+            if (next != nullptr) {
+                parts[1] = {next->bytes.data(), next->bytes.size()};
+            } else if (send.piece != 0) {
+                parts[0].iov_len = std::min(left, send.piece);
+            }
+            msghdr message{};
+            message.msg_iov = parts.data();
+            message.msg_iovlen = next != nullptr ? 2 : 1;
+            const ssize_t sent = ::sendmsg(end.socket.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
             if (sent < 0 && errno == EINTR) {
                 continue;
             }
@@ -208,9 +219,21 @@ class Relay {
                 leave(end);
                 return false;
             }
-            end.sent += static_cast<std::size_t>(sent);
+            const std::size_t own = std::min(left, static_cast<std::size_t>(sent));
+            end.sent += own;
+            if (next != nullptr) {
+                next->bytes.erase(next->bytes.begin(),
+                                  next->bytes.begin() + (sent - static_cast<ssize_t>(own)));
+            }
         }
         return true;
+    }
+
+    /// The step behind the first one, if it sends bytes all at once.
+    [[nodiscard]] Send* next_whole(End& end) {
+        std::deque<Step>& queue = steps(end);
+        Send* const next = queue.size() > 1 ? std::get_if<Send>(&queue[1]) : nullptr;
+        return next != nullptr && next->piece == 0 ? next : nullptr;
     }
 
     static bool done(const Pause& pause, End& end) {
